@@ -1,0 +1,130 @@
+"""What becomes of a finished attempt: the only place that chooses between retry and dead letter."""
+
+import logging
+from typing import Final, NamedTuple, assert_never
+
+from jobsim.core.errors import ConfigError
+from jobsim.core.job import Lease
+from jobsim.core.outcome import (
+    Cancelled,
+    Error,
+    Failed,
+    Lost,
+    Outcome,
+    Released,
+    Snoozed,
+    Succeeded,
+    TimedOut,
+)
+from jobsim.core.policy import DEFAULT_BACKOFF, RetryPolicy
+from jobsim.core.streams import Stream
+from jobsim.core.time import MAX_DURATION, Duration, Instant, duration
+from jobsim.core.transitions import Kind
+
+_log: Final = logging.getLogger("jobsim.decide")
+
+
+class Why(NamedTuple):
+    """Why an event happened: how the attempt ended, what decided, and the error's text.
+
+    A named tuple so that equal reasons are stored once in an event log.
+    """
+
+    outcome: str = ""
+    reason: str = ""
+    error: str = ""
+
+
+class Decision(NamedTuple):
+    """What a store writes for a finished attempt: `kind` names the transition.
+
+    `due` is when the job may run again (retry and release only), `delay` the backoff that led to
+    it, `result` the JSON text to keep. A named tuple, as `Lease` is, for its speed.
+    """
+
+    kind: Kind
+    why: Why
+    due: Instant | None = None
+    delay: Duration = Duration(0)
+    result: str | None = None
+
+
+class Settlement(NamedTuple):
+    """A decision about the attempt that `lease` gave the right to run."""
+
+    lease: Lease
+    decision: Decision
+
+
+_SUCCESS: Final = Decision(Kind.SUCCEED, Why("succeeded"))
+_LOST: Final = Error("jobsim.Lost", "the lease ended without a settlement")
+
+
+def decide(
+    lease: Lease, outcome: Outcome, policy: RetryPolicy, now: Instant, random: Stream
+) -> Decision:
+    """Return what becomes of the attempt under `lease` that ended in `outcome` at `now`.
+
+    Pure but for `random`, this attempt's own jitter stream. Never raises for what a policy does: one
+    that raises or returns nonsense is replaced by the default backoff, and the reason says so.
+    """
+    match outcome:
+        case Succeeded(result=result):
+            return _SUCCESS if result is None else _SUCCESS._replace(result=result)
+        case Failed(error=error, retry_after=retry_after):
+            return _retry_or_bury(lease, "failed", error, retry_after, policy, now, random)
+        case TimedOut(after=after):
+            error = Error("jobsim.TimedOut", f"ran longer than {after}", ("jobsim.TimedOut", "TimeoutError"))
+            return _retry_or_bury(lease, "timed_out", error, None, policy, now, random)
+        case Lost():
+            return _retry_or_bury(lease, "lost", _LOST, None, policy, now, random)
+        case Released():
+            return Decision(Kind.RELEASE, Why("released", "shutdown"), due=now)
+        case Snoozed(delay=delay):
+            return Decision(Kind.RELEASE, Why("snoozed"), due=Instant(now + delay), delay=lease.delay)
+        case Cancelled(reason=reason):
+            return Decision(Kind.CANCEL, Why("cancelled", "handler", reason))
+        case _:
+            assert_never(outcome)
+
+
+def _retry_or_bury(
+    lease: Lease,
+    outcome: str,
+    error: Error,
+    retry_after: Duration | None,
+    policy: RetryPolicy,
+    now: Instant,
+    random: Stream,
+) -> Decision:
+    text = str(error)
+    # A lost worker is not the handler's error, so no list of errors applies to it.
+    if outcome != "lost" and not policy.retries(error):
+        return Decision(Kind.DEAD_LETTER, Why(outcome, "not_retryable", text))
+    if lease.attempt >= lease.max_attempts:
+        return Decision(Kind.DEAD_LETTER, Why(outcome, "exhausted", text))
+    delay, reason = _delay(lease, policy, random)
+    if retry_after is not None:
+        delay = Duration(max(delay, retry_after))
+    due = Instant(now + delay)
+    if policy.max_age is not None and due - lease.enqueued > duration(policy.max_age):
+        return Decision(Kind.DEAD_LETTER, Why(outcome, "too_old", text))
+    return Decision(Kind.RETRY, Why(outcome, reason, text), due, delay)
+
+
+def _delay(lease: Lease, policy: RetryPolicy, random: Stream) -> tuple[Duration, str]:
+    """Return the policy's delay and why; the default backoff's where the policy is broken."""
+    try:
+        delay = policy.backoff.delay(lease.tries, lease.delay, random)
+        if not isinstance(delay, int) or isinstance(delay, bool) or not 0 <= delay <= MAX_DURATION:
+            raise ConfigError(f"it returned {delay!r}, not a Duration")
+    except Exception as problem:
+        _log.warning(
+            "job %s: the backoff %r failed (%s); the default backoff is used instead",
+            lease.id,
+            policy.label,
+            problem,
+            extra={"job_id": str(lease.id), "attempt": lease.attempt},
+        )
+        return DEFAULT_BACKOFF.delay(lease.tries, lease.delay, random), "policy_failed"
+    return Duration(delay), "backoff"

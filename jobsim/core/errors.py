@@ -1,0 +1,54 @@
+"""Errors a person reads: what was wrong, where, and what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class JobsimError(Exception):
+    """Base of every error jobsim raises on purpose; its text is one clear sentence."""
+
+
+class ConfigError(JobsimError, ValueError):
+    """A value a person wrote (policy, scenario, option, URL) cannot be used."""
+
+
+class PayloadError(JobsimError, ValueError):
+    """Arguments or a result cannot be stored as JSON, or stored JSON cannot be decoded."""
+
+
+class UnknownKind(JobsimError, LookupError):
+    """A job names a kind for which this process has no handler."""
+
+
+class NotFound(JobsimError, LookupError):
+    """No job has the given id."""
+
+
+class IllegalTransition(JobsimError):
+    """An event arrived in a state for which the transition table has no entry."""
+
+
+class StorageError(JobsimError):
+    """The store could not do what was asked; nothing of the call was kept."""
+
+
+class StorageBusy(StorageError):
+    """Another process held the store's lock for longer than we were willing to wait; retry."""
+
+
+class StorageFull(StorageError):
+    """The disk is full; nothing of the call was kept."""
+
+
+class StorageReadOnly(StorageError):
+    """The store can be read but not written."""
+
+
+class StorageForeign(StorageError):
+    """The file or schema is not jobsim's, is corrupt, or is newer than this version."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean 'x'?)`` for the known word nearest to `word`, or an empty string."""
+    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""

@@ -1,0 +1,207 @@
+"""The event log: one frozen record a transition, and the fold that rebuilds every job from it."""
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from jobsim.core.decide import Why
+from jobsim.core.errors import IllegalTransition
+from jobsim.core.job import Job, JobId, State, WorkerId
+from jobsim.core.time import Instant
+from jobsim.core.transitions import FINAL, Kind, transition
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to one job, as committed; `seq` is its place in the log, from 1.
+
+    `attempt`, `max_attempts` and `token` are the values in force after it (for `REFUSE`: those of the
+    refused settlement). `due` is the end of the lease for claim and extend, the earliest next start
+    for enqueue, retry, release and requeue, and `None` otherwise. `why.reason` of an enqueue is the
+    job's kind, so that a log is readable by itself.
+    """
+
+    seq: int
+    at: Instant
+    job: JobId
+    kind: Kind
+    attempt: int
+    max_attempts: int
+    token: int
+    worker: WorkerId | None
+    due: Instant | None
+    why: Why
+
+
+KINDS: Final = tuple(Kind)
+CODE: Final = {kind: code for code, kind in enumerate(KINDS)}
+RECORD: Final = struct.Struct("<qqiiiiiib")
+"""An event as bytes: at, due (-1: none), job, attempt, max_attempts, token, worker, why, kind.
+
+Jobs, workers and reasons are numbers into the log's own tables, in order of first appearance.
+"""
+
+
+class EventLog:
+    """Events in 41 bytes each: what the memory store appends to and the analysis reads.
+
+    The tables `jobs`, `workers` and `whys` give the meaning of the numbers in the records.
+    """
+
+    __slots__ = ("_job_numbers", "_why_numbers", "_worker_numbers", "jobs", "records", "whys", "workers")
+
+    def __init__(self) -> None:
+        self.records = bytearray()
+        self.jobs: list[JobId] = []
+        self.workers: list[WorkerId | None] = [None]
+        self.whys: list[Why] = [Why()]
+        self._job_numbers: dict[JobId, int] = {}
+        self._worker_numbers: dict[WorkerId | None, int] = {None: 0}
+        self._why_numbers: dict[Why, int] = {self.whys[0]: 0}
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> "EventLog":
+        """Return a log holding `events`, in their order."""
+        log = cls()
+        for e in events:
+            number = log._job_numbers.get(e.job)
+            if number is None:
+                number = log._job_numbers[e.job] = log.add_job(e.job)
+            log.append(
+                e.at,
+                -1 if e.due is None else e.due,
+                number,
+                e.attempt,
+                e.max_attempts,
+                e.token,
+                log.worker(e.worker),
+                log.why(e.why),
+                CODE[e.kind],
+            )
+        return log
+
+    def add_job(self, job: JobId) -> int:
+        """Return the number under which the new `job` appears in records."""
+        self.jobs.append(job)
+        return len(self.jobs) - 1
+
+    def worker(self, worker: WorkerId | None) -> int:
+        """Return the number of `worker`."""
+        number = self._worker_numbers.get(worker)
+        if number is None:
+            number = self._worker_numbers[worker] = len(self.workers)
+            self.workers.append(worker)
+        return number
+
+    def why(self, why: Why) -> int:
+        """Return the number of `why`."""
+        number = self._why_numbers.get(why)
+        if number is None:
+            number = self._why_numbers[why] = len(self.whys)
+            self.whys.append(why)
+        return number
+
+    def append(self, *record: int) -> None:
+        """Append one record, its fields in the order of `RECORD`."""
+        self.records.extend(RECORD.pack(*record))
+
+    def __len__(self) -> int:
+        return len(self.records) // RECORD.size
+
+    def __iter__(self) -> Iterator[Event]:
+        return self.since(0)
+
+    def since(self, after: int) -> Iterator[Event]:
+        """Yield the events whose `seq` is greater than `after`."""
+        for seq in range(after + 1, len(self) + 1):
+            yield self._event(seq)
+
+    def _event(self, seq: int) -> Event:
+        at, due, job, attempt, limit, token, worker, why, kind = RECORD.unpack_from(
+            self.records, (seq - 1) * RECORD.size
+        )
+        return Event(
+            seq,
+            at,
+            self.jobs[job],
+            KINDS[kind],
+            attempt,
+            limit,
+            token,
+            self.workers[worker],
+            None if due < 0 else due,
+            self.whys[why],
+        )
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the whole log, as hexadecimal text."""
+        tables = repr(([int(job) for job in self.jobs], self.workers, [tuple(w) for w in self.whys]))
+        return sha256(bytes(self.records) + tables.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the log says of one job; `standing` takes the same from a stored job."""
+
+    state: State
+    attempt: int
+    max_attempts: int
+    token: int
+    run_at: Instant
+    lease_until: Instant | None
+    worker: WorkerId | None
+    finished: Instant | None
+
+
+def standing(job: Job) -> Standing:
+    """Return the part of a stored job that the event log determines."""
+    return Standing(
+        job.state,
+        job.attempt,
+        job.max_attempts,
+        job.token,
+        job.run_at,
+        job.lease_until,
+        job.worker,
+        job.finished,
+    )
+
+
+def fold(events: Iterable[Event]) -> dict[JobId, Standing]:
+    """Return where every job stands after `events`, by the transition table alone.
+
+    Raises:
+        IllegalTransition: an event is not allowed in the state its job is in.
+    """
+    jobs: dict[JobId, Standing] = {}
+    for event in events:
+        if event.kind is not Kind.REFUSE:
+            jobs[event.job] = step(jobs.get(event.job), event)
+    return jobs
+
+
+def step(before: Standing | None, event: Event) -> Standing:
+    """Return where a job stands after `event`, given where it stood (`None`: it did not exist).
+
+    Raises:
+        IllegalTransition: the table does not allow it, or the event lacks what its kind needs.
+    """
+    state = transition(before.state if before else None, event.kind)
+    running = state is State.RUNNING
+    run_at = before.run_at if before else event.due
+    if not running and event.due is not None:
+        run_at = event.due
+    if run_at is None or (running and event.due is None):
+        raise IllegalTransition(f"event {event.seq} ({event.kind.value}) does not say when it is due")
+    return Standing(
+        state,
+        event.attempt,
+        event.max_attempts,
+        event.token,
+        run_at,
+        event.due if running else None,
+        event.worker if running else None,
+        event.at if state in FINAL else None,
+    )

@@ -1,0 +1,1 @@
+"""The two worlds under one set of verbs: asyncio (`live`) and SimPy (`sim`)."""

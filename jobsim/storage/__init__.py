@@ -1,0 +1,1 @@
+"""Stores: one contract (`base`), a store in memory, and one on SQLite."""

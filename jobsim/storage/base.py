@@ -1,0 +1,98 @@
+"""The storage contract, which the conformance suite tests rule by rule.
+
+1.  Every method is one transaction: all of it is committed, durably, when the method returns; none of
+    it is when it raises.
+2.  A job's state, its other columns and its event are written in the same transaction.
+3.  `now` is always an argument: a store never reads a clock.
+4.  The next state comes from `core.transitions`; a store decides nothing.
+5.  `claim` takes only due jobs (`run_at <= now`) of the queues asked for, at most `limit`, each by one
+    worker only; highest priority first, then earliest `run_at`, then first enqueued.
+6.  A claim adds one to the attempt and one to the token; the token is never lowered.
+7.  `settle` and `extend` act only where the job is running under the lease's token. A settlement that
+    does not is refused (`False`), changes nothing, and is recorded as a `REFUSE` event.
+8.  A release gives the attempt back, never the token.
+9.  A requeue raises the attempt limit by the job's budget and keeps the attempt count.
+10. A job is never removed but by an explicit call made for that.
+11. One impossible item of a batch is reported for itself and does not stop the others.
+12. Methods may be called from several threads; calls do not interleave.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from jobsim.core.decide import Settlement
+from jobsim.core.events import Event
+from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.time import Duration, Instant
+
+
+class Storage(Protocol):
+    """Where jobs live. Sync, one transaction a call; see the numbered contract above.
+
+    Every method may raise `StorageError`; nothing of the call was kept then.
+    """
+
+    def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
+        """Accept `jobs`, all or none, and return their ids in order.
+
+        Raises:
+            StorageError: an id is taken.
+        """
+        ...
+
+    def claim(
+        self, worker: WorkerId, queues: Sequence[str], limit: int, lease: Duration, now: Instant
+    ) -> list[Lease]:
+        """Give `worker` up to `limit` due jobs of `queues`, each under a lease until `now + lease`."""
+        ...
+
+    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+        """Write what became of finished attempts; `False` where the lease was no longer held."""
+        ...
+
+    def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
+        """Let `leases` last until `until`, never less than before; return the ids still held."""
+        ...
+
+    def expired(self, limit: int, now: Instant, after: int = 0) -> list[Lease]:
+        """Return up to `limit` leases that ended before `now`, by `Lease.key`, those above `after`."""
+        ...
+
+    def next_due(self, queues: Sequence[str]) -> Instant | None:
+        """Return the earliest `run_at` of a waiting job of `queues` (it may be past), or `None`."""
+        ...
+
+    def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
+        """Make dead letters pending again, due now; `False` where that is not possible."""
+        ...
+
+    def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
+        """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
+        ...
+
+    def get(self, job: JobId) -> Job | None:
+        """Return the job, or `None`."""
+        ...
+
+    def find(
+        self,
+        *,
+        states: Sequence[State] = (),
+        kind: str | None = None,
+        queue: str | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Return jobs in the order they were enqueued; nothing given filters nothing."""
+        ...
+
+    def counts(self) -> dict[State, int]:
+        """Return the number of jobs in every state."""
+        ...
+
+    def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
+        """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections; calling it twice is harmless."""
+        ...
