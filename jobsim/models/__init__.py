@@ -1,1 +1,28 @@
-"""."""
+"""The simulated world: when jobs arrive, how long attempts take, what befalls them, who works.
+
+Frozen values, written in a scenario file or in Python alike. Each turns uniform numbers it is handed
+into times and faults; none makes randomness of its own.
+"""
+
+from jobsim.models.arrivals import Arrivals, Deterministic, Listed, Poisson
+from jobsim.models.failures import FailureModel, Fault, Independent, Outage, Permanent
+from jobsim.models.service import Constant, ExponentialService, Lognormal, Service
+from jobsim.models.workers import Crashes, Workers
+
+__all__ = [
+    "Arrivals",
+    "Constant",
+    "Crashes",
+    "Deterministic",
+    "ExponentialService",
+    "FailureModel",
+    "Fault",
+    "Independent",
+    "Listed",
+    "Lognormal",
+    "Outage",
+    "Permanent",
+    "Poisson",
+    "Service",
+    "Workers",
+]

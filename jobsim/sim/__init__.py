@@ -1,1 +1,35 @@
-"""."""
+"""Simulated worlds: scenarios in, tables, measures and pictures out.
+
+Names are imported when first used, so that a process that only runs replications stays light. No
+module is called what its function is called: importing it would put the module in the function's place.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from jobsim.sim.comparison import Comparison
+    from jobsim.sim.experiment import compare
+    from jobsim.sim.result import SimResult
+    from jobsim.sim.scenario import Scenario
+    from jobsim.sim.simulation import simulate
+
+__all__ = ["Comparison", "Scenario", "SimResult", "compare", "simulate"]
+
+_HOMES: Final = {
+    "Comparison": "comparison",
+    "Scenario": "scenario",
+    "SimResult": "result",
+    "compare": "experiment",
+    "simulate": "simulation",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,214 @@
+"""Pictures of runs on matplotlib axes that the caller made; nothing here shows or keeps a figure.
+
+A policy keeps its colour, line and marker through all pictures of a comparison; lines and markers differ,
+so that a grey print can be read. Shades are confidence intervals of the mean, point by point.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, PercentFormatter
+from numpy.typing import NDArray
+from scipy import stats
+
+from jobsim.analysis.curves import LATENCIES_S, Profiles
+from jobsim.analysis.summary import interval, policies
+
+Floats = NDArray[np.float64]
+
+
+SINGLE_INCHES: Final = (7.0, 4.2)
+OVERVIEW_INCHES: Final = (11.0, 8.0)
+
+
+class Style(NamedTuple):
+    """How one policy is drawn."""
+
+    color: str
+    line: str | tuple[int, tuple[int, ...]]
+    marker: str
+
+
+# Colours: Okabe & Ito, "Color Universal Design" (2008), without its yellow, which is too pale for lines.
+_COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
+_LINES: Final = ("-", (0, (5, 2)), (0, (1, 1)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
+_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+
+_LATENCY_TICKS_S: Final = (1e-3, 1e-2, 0.1, 1, 10, 60, 600, 3600, 36_000, 86_400, 864_000)
+_UNITS_OF_TIME: Final = ((2 * 86_400, 86_400, "d"), (2 * 3600, 3600, "h"), (180, 60, "min"), (0, 1, "s"))
+
+
+def style(index: int) -> Style:
+    """Return the style of the policy at place `index`."""
+    return Style(_COLORS[index % len(_COLORS)], _LINES[index % len(_LINES)], _MARKERS[index % len(_MARKERS)])
+
+
+def load(profiles: Profiles, ax: Axes, ci: float = 0.95) -> Axes:
+    """Draw attempts started per second over time: mean over the replications, outages shaded."""
+    edges = profiles.grid.edges_s
+    _over_time(profiles, profiles.load, (edges[:-1] + edges[1:]) / 2, ax, ci)
+    ax.set_ylabel("attempts started, 1/s")
+    ax.set_title("Load")
+    return ax
+
+
+def backlog(profiles: Profiles, ax: Axes, ci: float = 0.95) -> Axes:
+    """Draw the jobs not in a final state over time: mean over the replications, outages shaded."""
+    _over_time(profiles, profiles.backlog, profiles.grid.edges_s, ax, ci)
+    ax.set_ylabel("jobs not final")
+    ax.set_title("Backlog")
+    return ax
+
+
+def latency(profiles: Profiles, ax: Axes, ci: float = 0.95) -> Axes:
+    """Draw the share of all jobs that have not succeeded within a time since their creation.
+
+    A line levels off at the share of jobs that never succeed; it passes 1 % at the p99 of all jobs.
+    """
+    for index, (label, waiting) in enumerate(profiles.waiting.items()):
+        _line(ax, LATENCIES_S, waiting, label, index, ci)
+    shares = np.stack([waiting.mean(axis=0) for waiting in profiles.waiting.values()])
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlim(*_latency_span(shares))
+    ax.set_ylim(max(1e-4, shares[shares > 0].min(initial=1.0) * 0.7), 1.15)
+    ax.xaxis.set_major_locator(FixedLocator(_LATENCY_TICKS_S))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: time_text(seconds)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
+    ax.minorticks_off()
+    ax.set_xlabel("time since creation")
+    ax.set_ylabel("jobs not yet succeeded")
+    ax.set_title("Latency")
+    _dress(ax)
+    return ax
+
+
+def _latency_span(shares: Floats) -> tuple[float, float]:
+    """Return where the shares, shape (policies, `LATENCIES_S`), leave 1 and where all have levelled off."""
+    begun = np.flatnonzero(shares.min(axis=0) < 0.98)
+    moving = np.flatnonzero((shares - shares[:, -1:] > 1e-6).any(axis=0))
+    first = begun[0] if len(begun) else 0
+    last = max(moving[-1] if len(moving) else 0, first + 40)
+    return LATENCIES_S[first], LATENCIES_S[min(last + 10, len(LATENCIES_S) - 1)]
+
+
+def dead_letters(runs: pd.DataFrame, ax: Axes, ci: float = 0.95) -> Axes:
+    """Draw each policy's share of dead letters with its interval.
+
+    Where jobs also ended unfinished or cancelled, a hollow mark is the share of all that did not succeed.
+    """
+    labels = policies(runs)
+    unsuccessful = runs.assign(dead_letter_rate=1 - runs["success_rate"])
+    for index, label in enumerate(labels):
+        _dot(ax, runs, label, index, ci, fill=style(index).color)
+        if runs.loc[runs["policy"] == label, ["unfinished", "cancelled"]].to_numpy().any():
+            _dot(ax, unsuccessful, label, index, ci, fill="white")
+            ax.set_title("Dead letters (hollow: all not succeeded)")
+    ax.set_title(ax.get_title() or "Dead letters")
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+    ax.set_xlim(left=0)
+    ax.margins(x=0.1)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    ax.set_xlabel("share of jobs")
+    _dress(ax)
+    return ax
+
+
+def overview(runs: pd.DataFrame, profiles: Profiles, figure: Figure, title: str, ci: float = 0.95) -> Figure:
+    """Draw load, backlog, latency and dead letters on an empty `figure`, with one legend."""
+    figure.set_layout_engine("constrained")
+    axes = figure.subplots(2, 2)
+    load(profiles, axes[0, 0], ci)
+    backlog(profiles, axes[0, 1], ci)
+    latency(profiles, axes[1, 0], ci)
+    dead_letters(runs, axes[1, 1], ci)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    rows = -(-len(labels) // 5)
+    figure.legend(handles, labels, loc="outside lower center", ncols=-(-len(labels) // rows), frameon=False)
+    runs_each = runs["replication"].nunique()
+    shade = f"shades and bars: {100 * ci:g} % confidence" if runs_each > 1 else "one run each: no intervals"
+    figure.suptitle(f"{title}: {runs_each} replication{'s'[: runs_each != 1]}, {shade}", fontsize="medium")
+    return figure
+
+
+def with_legend(ax: Axes) -> Axes:
+    """Add a legend where there is more than one policy to tell apart."""
+    if len(ax.get_legend_handles_labels()[1]) > 1:
+        ax.legend(frameon=False, fontsize="small", handlelength=3.5)
+    return ax
+
+
+def time_text(seconds: float) -> str:
+    """Return a length of time in its most natural unit, such as ``10 s`` or ``2.8 h``."""
+    for least, unit, name in ((86_400, 86_400, "d"), (3600, 3600, "h"), (60, 60, "min"), (1, 1, "s")):
+        if seconds >= least:
+            return f"{seconds / unit:.3g} {name}"
+    return f"{seconds * 1000:.3g} ms"
+
+
+def _over_time(profiles: Profiles, series: dict[str, Floats], at_s: Floats, ax: Axes, ci: float) -> None:
+    end = profiles.end_s
+    unit, name = next((unit, name) for least, unit, name in _UNITS_OF_TIME if end >= least)
+    _shade_outages(profiles, ax, unit)
+    for index, (label, values) in enumerate(series.items()):
+        _line(ax, at_s / unit, values, label, index, ci)
+    ax.set_xlim(0, end / unit)
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel(f"time, {name}")
+    _dress(ax)
+
+
+def _shade_outages(profiles: Profiles, ax: Axes, unit: float) -> None:
+    for outage in profiles.outages:
+        ax.axvspan(outage.start_s / unit, outage.end_s / unit, color="0.85", lw=0, zorder=0)
+        if outage.healed_s > outage.end_s:
+            ax.axvspan(outage.end_s / unit, outage.healed_s / unit, color="0.94", lw=0, zorder=0)
+        ax.annotate(
+            "outage",
+            ((outage.start_s + outage.end_s) / 2 / unit, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, -2),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize="x-small",
+            color="0.35",
+        )
+
+
+def _line(ax: Axes, x: Floats, values: Floats, label: str, index: int, ci: float) -> None:
+    """Draw the mean of `values`, shape (replications, points), and its interval."""
+    look, mean = style(index), values.mean(axis=0)
+    ax.plot(
+        x,
+        mean,
+        color=look.color,
+        linestyle=look.line,
+        linewidth=1.4,
+        marker=look.marker,
+        markersize=4.5,
+        markevery=(0.02 + 0.013 * index, 0.13),
+        label=label,
+    )
+    n = len(values)
+    if n > 1:
+        half = stats.t.ppf((1 + ci) / 2, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+        ax.fill_between(x, np.maximum(mean - half, 0), mean + half, color=look.color, alpha=0.18, lw=0)
+
+
+def _dot(ax: Axes, runs: pd.DataFrame, label: str, index: int, ci: float, *, fill: str) -> None:
+    mean, low, high, _ = interval(runs, label, "dead_letter_rate", ci)
+    look = style(index)
+    ax.plot([low, high], [index, index], color=look.color, linewidth=1.4, solid_capstyle="butt")
+    ax.plot([mean], [index], marker=look.marker, color=look.color, markerfacecolor=fill, linestyle="none")
+
+
+def _dress(ax: Axes) -> None:
+    ax.grid(visible=True, color="0.9", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,130 @@
+"""A comparison as one static HTML page with its figure: nothing remote, every value escaped."""
+
+import os
+from base64 import b64encode
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Final, Protocol
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from jobsim.analysis import plots
+from jobsim.analysis.curves import Profiles
+from jobsim.analysis.measures import MEASURES
+from jobsim.analysis.summary import HEADLINE, differences_in_words, in_words, policies
+from jobsim.analysis.verdict import best, verdict
+from jobsim.analysis.wording import heading
+from jobsim.core.errors import ConfigError
+from jobsim.core.policy import RetryPolicy
+
+_TEMPLATES: Final = Environment(
+    loader=PackageLoader("jobsim.analysis"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class Reportable(Protocol):
+    """What a report is made of."""
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What must be known to repeat it, `scenario` among it."""
+
+    @property
+    def description(self) -> str:
+        """What the scenario is about, in its author's words."""
+
+    @property
+    def policies(self) -> Mapping[str, RetryPolicy]:
+        """The policies by their labels."""
+
+    @property
+    def source(self) -> str:
+        """The scenario, as text to save."""
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """One row a run; see `jobsim.analysis.summary`."""
+
+    @property
+    def profiles(self) -> Profiles:
+        """The curves of all runs."""
+
+
+def write_report(comparison: Reportable, directory: str | os.PathLike[str], ci: float = 0.95) -> Path:
+    """Write ``report.html`` and ``overview.png`` into `directory`, and return the report's path.
+
+    Each file appears whole or not at all; equal comparisons give equal files.
+
+    Raises:
+        ConfigError: they cannot be written there.
+    """
+    target = Path(directory)
+    picture = overview_png(comparison, ci)
+    page = _page(comparison, picture, ci).encode()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        _write(target / "overview.png", picture)
+        _write(target / "report.html", page)
+    except OSError as error:
+        why = error.strerror or error
+        raise ConfigError(
+            f"the report cannot be written to {str(target)!r}: {why}; name another directory"
+        ) from None
+    return target / "report.html"
+
+
+def overview_png(comparison: Reportable, ci: float = 0.95) -> bytes:
+    """Return the overview figure as a PNG image."""
+    figure = Figure(figsize=plots.OVERVIEW_INCHES)
+    plots.overview(comparison.runs, comparison.profiles, figure, str(comparison.facts["scenario"]), ci)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+def card(title: str, facts: Mapping[str, object], said: str, rows: pd.DataFrame) -> str:
+    """Return a short HTML card for notebooks: facts, a verdict and a table."""
+    template = _TEMPLATES.get_template("card.html")
+    return template.render(title=title, about=facts, verdict=said, rows=rows)
+
+
+def _page(comparison: Reportable, picture: bytes, ci: float) -> str:
+    runs, labels = comparison.runs, policies(comparison.runs)
+    baseline = best(runs, "success_rate", labels, ci)[0]
+    meanings = {heading(name): MEASURES[name].meaning for name in HEADLINE}
+    return _TEMPLATES.get_template("report.html").render(
+        title=comparison.facts["scenario"],
+        description=comparison.description,
+        verdict=verdict(runs, ci),
+        about=comparison.facts,
+        percent=f"{100 * ci:g}",
+        figure=b64encode(picture).decode(),
+        results=in_words(runs, ci),
+        baseline=baseline,
+        differences=differences_in_words(runs, baseline, ci) if len(labels) > 1 else None,
+        policies=_text_table({label: repr(p) for label, p in comparison.policies.items()}, "policy"),
+        measures=_text_table(meanings, "measure"),
+        source=comparison.source,
+    )
+
+
+def _text_table(rows: Mapping[str, str], first: str) -> pd.DataFrame:
+    return pd.DataFrame({"": list(rows.values())}, index=pd.Index(list(rows), name=first))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file so that it is never there in part."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,85 @@
+"""What a comparison shows, in a few sentences that claim no more than its intervals allow."""
+
+import pandas as pd
+
+from jobsim.analysis.summary import censored, interval, policies, told_apart
+from jobsim.analysis.wording import listed, with_unit
+
+
+def verdict(runs: pd.DataFrame, ci: float = 0.95) -> str:
+    """Return what a table of runs allows to say about its policies.
+
+    Policies are judged by the share of jobs that succeed, not by dead letters: a policy that has not
+    given up yet has none. Those that cannot be told apart are then judged by their p95 latency.
+    """
+    labels, replications = policies(runs), runs["replication"].nunique()
+    if replications < 2:
+        return (
+            "One run of each policy shows no spread, so nothing can be said about which is better; "
+            "use more replications."
+        )
+    if len(labels) < 2:
+        return f"{labels[0]}: {_fate(runs, labels[0], ci)}. There is no other policy to compare it with."
+    leaders = best(runs, "success_rate", labels, ci)
+    sentences = [_most_succeed(runs, leaders, len(labels), ci)]
+    if len(leaders) > 1:
+        sentences.append(_fastest(runs, leaders, ci))
+    sentences += _unfinished(runs, labels, ci)
+    sentences.append(
+        f"({replications} replications under common random numbers, paired t tests, "
+        f"Holm over all pairs, {100 * ci:g} % confidence.)"
+    )
+    return " ".join(sentences)
+
+
+def best(runs: pd.DataFrame, measure: str, among: list[str], ci: float = 0.95) -> list[str]:
+    """Return the policy of the best mean among some, then those not told apart from it, best first.
+
+    Of success rates the highest is best, of everything else the lowest.
+    """
+    # A mean of NaN: no job of that policy succeeded in any run.
+    means = runs.groupby("policy")[measure].mean().loc[among].dropna()
+    order = list(means.sort_values(ascending=measure != "success_rate", kind="stable").index)
+    apart = told_apart(runs, measure, ci)
+    return [label for label in order if frozenset((order[0], label)) not in apart]
+
+
+def _most_succeed(runs: pd.DataFrame, leaders: list[str], of: int, ci: float) -> str:
+    first, *others = leaders
+    said = f"{first}: {_fate(runs, first, ci)}"
+    if not others:
+        return f"Most jobs succeed with {said}. Every other policy lets significantly fewer succeed."
+    if len(leaders) == of:
+        return f"No policy lets significantly more jobs succeed than another. Highest mean: {said}."
+    return f"Most jobs succeed with {said}. Not significantly different: {listed(others)}."
+
+
+def _fate(runs: pd.DataFrame, policy: str, ci: float) -> str:
+    success, dead = (
+        with_unit(name, interval(runs, policy, name, ci)) for name in ("success_rate", "dead_letter_rate")
+    )
+    latency = with_unit("latency_p95_s", interval(runs, policy, "latency_p95_s", ci))
+    return f"{success} of all jobs, with {dead} dead letters, and a p95 latency of {latency}"
+
+
+def _fastest(runs: pd.DataFrame, leaders: list[str], ci: float) -> str:
+    quick = best(runs, "latency_p95_s", leaders, ci)
+    if len(quick) in (0, len(leaders)):
+        return "Their p95 latencies do not differ significantly from the shortest either."
+    latency = with_unit("latency_p95_s", interval(runs, quick[0], "latency_p95_s", ci))
+    ties = f"; not significantly slower: {listed(quick[1:])}" if quick[1:] else ", significantly"
+    return f"Of these, {quick[0]} has the shortest p95 latency: {latency}{ties}."
+
+
+def _unfinished(runs: pd.DataFrame, labels: list[str], ci: float) -> list[str]:
+    """Say whose jobs still waited when the runs ended, since more time would change their numbers."""
+    left = [
+        f"{label} {with_unit('unfinished_rate', interval(runs, label, 'unfinished_rate', ci))}"
+        for label in labels
+        if runs.loc[runs["policy"] == label, "unfinished"].any()
+    ]
+    late = [label for label in labels if censored(runs, label)]
+    said = [f"Still unfinished when the runs ended: {listed(left)} of all jobs."] if left else []
+    if late:
+        said.append(f"Not recovered in every run: {listed(late)}; their recovery times are lower bounds.")
+    return said

@@ -1,0 +1,70 @@
+"""Assembles the commands; `main` is what the installed ``jobsim`` calls."""
+
+import io
+import sys
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from typing import Annotated, Final
+
+import typer
+
+from jobsim.cli import compare, dlq, enqueue, jobs, simulation, stats, worker
+from jobsim.cli.options import flag
+from jobsim.cli.program import Program
+
+_LIVE: Final = "A live queue"
+_SIMULATED: Final = "A simulated world"
+
+app = typer.Typer(
+    cls=Program,
+    name="jobsim",
+    help="A persistent job queue, and a simulator that runs the same engine.",
+    epilog="Exit codes: 0 done, 1 error, 2 wrong usage, 3 not found, 4 database unusable, 130 interrupted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(rich_help_panel=_LIVE)(worker.worker)
+app.command(rich_help_panel=_LIVE)(enqueue.enqueue)
+app.add_typer(jobs.app, name="jobs", rich_help_panel=_LIVE)
+app.add_typer(dlq.app, name="dlq", rich_help_panel=_LIVE)
+app.command(rich_help_panel=_LIVE)(stats.stats)
+app.command(rich_help_panel=_SIMULATED)(compare.compare)
+app.command(rich_help_panel=_SIMULATED)(simulation.run)
+app.command(rich_help_panel=_SIMULATED)(simulation.validate)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(f"jobsim {installed_version('jobsim')}")
+        except PackageNotFoundError:
+            typer.echo("jobsim, from a source tree that is not installed")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    debug: Annotated[bool, flag("--debug", help="Show where errors come from.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            metavar="",
+            help="Show the version.",
+        ),
+    ] = False,
+) -> None:
+    """Declare the options of the program itself, which `Program` reads."""
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
+    app()

@@ -1,0 +1,137 @@
+"""``jobsim compare``: several policies in one simulated world, told as a table, a verdict and a report."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jobsim.cli.closing import next_steps
+from jobsim.cli.options import Json, flag, option
+from jobsim.cli.output import note, write_json, write_text, write_wide_table
+from jobsim.cli.simulation import (
+    ScenarioFile,
+    Seed,
+    Storage,
+    Store,
+    check_directory,
+    check_policies,
+    policy_names,
+)
+
+if TYPE_CHECKING:
+    from jobsim.sim import Comparison
+
+
+def _not_zero(processes: int) -> int:
+    if processes == 0:
+        raise typer.BadParameter("give a number of processes, or -1 for one a core; not 0")
+    return processes
+
+
+def compare(
+    scenario: ScenarioFile,
+    *,
+    policy: Annotated[
+        list[str] | None,
+        option(
+            "--policy",
+            "-p",
+            metavar="NAME",
+            autocompletion=policy_names,
+            help="A preset or one of the scenario's own policies; repeat it for more.",
+            show_default="those the scenario compares",
+        ),
+    ] = None,
+    replications: Annotated[
+        int, option("--replications", "-n", min=1, metavar="N", help="Runs of each policy.")
+    ] = 20,
+    seed: Seed = None,
+    n_jobs: Annotated[
+        int,
+        option(
+            "--n-jobs",
+            "-j",
+            metavar="N",
+            callback=_not_zero,
+            help="Processes to use; -1 for one a core.",
+        ),
+    ] = -1,
+    storage: Storage = Store.MEMORY,
+    out: Annotated[
+        Path | None, option("--out", metavar="DIR", help="Write an HTML report and its figure there.")
+    ] = None,
+    as_json: Json = False,
+    no_progress: Annotated[bool, flag("--no-progress", help="Show no progress bar.")] = False,
+) -> None:
+    """Compare retry policies in a scenario, with intervals.
+
+    All policies meet the same arrivals, service times and failures.
+    """
+    from jobsim.sim import Scenario
+    from jobsim.sim import compare as run_comparison
+
+    world = Scenario.from_toml(scenario)
+    check_policies(world, policy or [])
+    if out is not None:
+        check_directory(out)
+    comparison = run_comparison(
+        world,
+        policy or None,
+        replications,
+        seed,
+        n_jobs,
+        storage.value,
+        progress=False if no_progress else None,
+    )
+    report = None if out is None else comparison.report(out)
+    if as_json:
+        write_json(_record(comparison, report))
+        return
+    _show(comparison)
+    if report is not None:
+        note(f"\nReport  {report}\nFigure  {report.with_name('overview.png')}")
+    note(next_steps(comparison, scenario, report))
+
+
+def _shown(comparison: "Comparison") -> list[str]:
+    """Return the measures of the table: what went wrong, how long it took, what it cost."""
+    left = ["unfinished_rate"] if comparison.runs["unfinished"].any() else []
+    return [
+        "dead_letter_rate",
+        *left,
+        "latency_p50_s",
+        "latency_p95_s",
+        "attempts_per_job",
+        "largest_retry_burst",
+        "recovery_s",
+    ]
+
+
+def _show(comparison: "Comparison") -> None:
+    """Write the table, what its numbers rest on, and what it allows to say."""
+    table = comparison.table(measures=_shown(comparison))
+    rows = [[str(label), *map(str, row)] for label, row in zip(table.index, table.to_numpy(), strict=True)]
+    facts = comparison.facts
+    write_text(
+        f"{facts['scenario']}: {facts['replications']} runs of each policy, seed {facts['seed']}, "
+        f"on {facts['storage']}; mean [95 % interval]\n"
+    )
+    write_wide_table(["policy", *map(str, table.columns)], rows)
+    write_text(comparison.verdict())
+
+
+def _record(comparison: "Comparison", report: Path | None) -> dict[str, Any]:
+    from jobsim.analysis.measures import MEASURES
+    from jobsim.analysis.summary import interval
+
+    policies = comparison.policies
+    return {
+        **comparison.facts,
+        "policies": {label: repr(policy) for label, policy in policies.items()},
+        "summary": {
+            label: {name: interval(comparison.runs, label, name)._asdict() for name in MEASURES}
+            for label in policies
+        },
+        "verdict": comparison.verdict(),
+        "report": None if report is None else str(report),
+    }

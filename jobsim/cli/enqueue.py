@@ -1,0 +1,35 @@
+"""``jobsim enqueue``: put one job on the queue."""
+
+from typing import Annotated
+
+import typer
+
+from jobsim.cli.options import App, json_object, option, usage, wait
+from jobsim.cli.target import load_queue
+from jobsim.core.errors import ConfigError, PayloadError, UnknownKind
+from jobsim.core.time import Duration
+
+
+def enqueue(
+    app: App,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Which handler is to run.")],
+    arguments: Annotated[
+        str, typer.Argument(metavar="JSON", help="The handler's arguments by name, a JSON object.")
+    ] = "{}",
+    *,
+    delay: Annotated[
+        Duration | None, wait("--delay", "--in", help="Start no sooner than this from now.")
+    ] = None,
+    priority: Annotated[
+        int | None,
+        option("--priority", metavar="N", help="The highest starts first; else the handler's own."),
+    ] = None,
+    queue: Annotated[
+        str | None, option("--queue", metavar="NAME", help="The queue to put it on; else the handler's own.")
+    ] = None,
+) -> None:
+    """Put a job on the queue, and write its id."""
+    payload = json_object(arguments)
+    with usage("APP"):
+        target = load_queue(app)
+    typer.echo(str(target))

@@ -1,0 +1,149 @@
+"""``jobsim jobs``: look at jobs."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Final
+
+import typer
+
+from jobsim.cli.database import open_database
+from jobsim.cli.options import Database, JobArgument, Json, option
+from jobsim.cli.output import console, iso, note, one_line, printable, write_json, write_table
+from jobsim.cli.records import attempts, event_record, job_record, limit
+from jobsim.core.errors import NotFound
+from jobsim.core.events import Event
+from jobsim.core.job import Job, JobId, State
+from jobsim.storage.base import Storage
+
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+_STATES: Final = ", ".join(State)
+
+app = typer.Typer(help="Look at jobs.", no_args_is_help=True)
+
+Kind = Annotated[str | None, option("--kind", metavar="KIND", help="Only jobs of this kind.")]
+QueueName = Annotated[str | None, option("--queue", metavar="NAME", help="Only jobs of this queue.")]
+Limit = Annotated[int, option("--limit", min=0, metavar="N", help="Show at most so many; 0: all.")]
+
+
+@app.command("list")
+def list_jobs(
+    *,
+    url: Database,
+    state: Annotated[
+        list[State] | None,
+        option("--state", "-s", metavar="STATE", help=f"Only jobs in this state; repeatable. {_STATES}"),
+    ] = None,
+    kind: Kind = None,
+    queue: QueueName = None,
+    most: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """List jobs in the order in which they were enqueued."""
+    with open_database(url) as store:
+        write_jobs(store, state or (), kind, queue, most, as_json=as_json)
+
+
+@app.command("show")
+def show_job(job: JobArgument, *, url: Database, as_json: Json = False) -> None:
+    """Show all that is known of a job: fields, payload, attempts and history."""
+    with open_database(url) as store:
+        found = get_job(store, job)
+        write_job(found, list(store.events(job=job)), as_json=as_json)
+
+
+def get_job(store: Storage, job: JobId) -> Job:
+    """Return the job.
+
+    Raises:
+        NotFound: the store has none of that id.
+    """
+    found = store.get(job)
+    if found is None:
+        raise NotFound(f"there is no job {job} in this database")
+    return found
+
+
+def write_jobs(
+    store: Storage,
+    states: Sequence[State],
+    kind: str | None,
+    queue: str | None,
+    most: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Write the jobs that fit, and say on stderr if there are more."""
+    found = store.find(states=states, kind=kind, queue=queue, limit=most + 1 if most else None)
+    shown = found[:most] if most else found
+    if as_json:
+        for job in shown:
+            write_json(job_record(job))
+    else:
+        _write_table(shown)
+    if len(found) > len(shown):
+        note(f"The first {most}; there are more: --limit 0 shows all.")
+
+
+def _write_table(jobs: Sequence[Job]) -> None:
+    """Write as many columns as there is room for."""
+    columns = {
+        "ID": [str(job.id) for job in jobs],
+        "STATE": [job.state.value for job in jobs],
+        "ATTEMPT": [attempt_of(job) for job in jobs],
+        "KIND": [one_line(job.kind) for job in jobs],
+    }
+    width = console().width
+    if width >= 110:
+        columns["RUN AT"] = [iso(job.run_at, "seconds") or "" for job in jobs]
+    if width >= 140:
+        columns["LAST ERROR"] = [one_line(job.last_error) for job in jobs]
+    write_table(tuple(columns), list(zip(*columns.values(), strict=True)))
+
+
+def attempt_of(job: Job) -> str:
+    """Return how many attempts were started, and how many there may be."""
+    most = limit(job.max_attempts)
+    return str(job.attempt) if most is None else f"{job.attempt}/{most}"
+
+
+def write_job(job: Job, events: Sequence[Event], *, as_json: bool) -> None:
+    """Write everything about one job."""
+    record, tries = job_record(job), list(attempts(events))
+    history = [event_record(event) for event in events]
+    if as_json:
+        write_json(record | {"attempts": tries, "events": history})
+        return
+    payload, result = record.pop("payload"), record.pop("result")
+    write_table(("FIELD", "VALUE"), [(k, v) for k, v in record.items() if v is not None], wrap=True)
+    _write_value("PAYLOAD", payload)
+    if result is not None:
+        _write_value("RESULT", result)
+    if tries:
+        typer.echo()
+        _write_rows(tries, "attempt", "started", "duration_s", "outcome", "error")
+    typer.echo()
+    _write_rows(history, "seq", "at", "event", "attempt", "due", "reason")
+
+
+def _write_rows(rows: Iterable[Mapping[str, object]], *columns: str) -> None:
+    headings = [column.upper().replace("_", " ") for column in columns]
+    write_table(headings, [[_short(row[column]) for column in columns] for row in rows])
+
+
+def _short(value: object) -> object:
+    """Return a value for a narrow table: text on one line, times to the millisecond."""
+    match value:
+        case str():
+            line = one_line(value)
+            return f"{line[:23]}Z" if _TIME.fullmatch(line) else line
+        case float():
+            return f"{value:,.3f}"
+        case _:
+            return value
+
+
+def _write_value(title: str, value: object) -> None:
+    typer.echo(f"\n{title}")
+    typer.echo(printable(json.dumps(value, indent=2, ensure_ascii=False)))

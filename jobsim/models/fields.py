@@ -1,0 +1,211 @@
+"""Field types of the models: what people may write on one side, what code reads on the other.
+
+Where both differ, type checkers see a descriptor (its setter is what the constructor takes) and
+pydantic sees the validator.
+"""
+
+import builtins
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeGuard
+
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
+
+from jobsim.core.errors import ConfigError
+from jobsim.core.outcome import Error, error_name
+from jobsim.core.time import Duration, DurationLike, duration
+from jobsim.models.problems import shown
+
+FROM_FILE: Final = {"from_file": True}
+"""The validation context of values read from a file, where every number that has a unit must say it."""
+
+_LONGEST: Final = 100
+_ABSURD: Final = 1e15  # a number beyond it has another fault than a missing unit
+
+Probability = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+def default(written: object) -> Any:
+    """Return `written` as the default of a field that reads back as another type than it is written."""
+    return written
+
+
+def checked_duration(value: DurationLike, *, from_file: bool) -> Duration:
+    """Return `value` as a `Duration`; a file's numbers are refused, as they name no unit.
+
+    Raises:
+        ConfigError: not a duration; the text does not name the key.
+    """
+    if from_file and _bare(value):
+        raise ConfigError(f"{shown(value)} has no unit; write for example '{value:.15g}s'")
+    if isinstance(value, str) and len(value) > _LONGEST:
+        raise ConfigError(f"{shown(value)} is too long for a duration; write for example '1h30m'")
+    try:
+        return duration(value)
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix("duration: ")) from None
+    except OverflowError:  # a whole number of hundreds of digits
+        raise ConfigError(f"{shown(value)} is too large a number") from None
+
+
+def _bare(value: object) -> TypeGuard[float]:
+    """Return whether `value` would be fine but for its unit."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _ABSURD
+
+
+def _duration(value: Any, info: ValidationInfo) -> Duration:
+    return checked_duration(value, from_file=info.context is FROM_FILE)
+
+
+def _positive(value: Any, info: ValidationInfo) -> Duration:
+    checked = _duration(value, info)
+    if checked == 0:
+        raise ConfigError(f"must be longer than zero, at least a microsecond: {shown(value)}")
+    return checked
+
+
+class Rate(float):
+    """Events a second."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the rate that `text` spells, such as ``"12/s"``, ``"40/min"`` or ``"900/h"``.
+
+        Raises:
+            ConfigError: no unit, not positive, more than one a microsecond, or unreadable.
+        """
+        number, slash, unit = (part.strip() for part in text.partition("/"))
+        if not _NUMBER.fullmatch(number) or (slash and unit not in _UNITS):
+            raise ConfigError(f"{shown(text)} is not a rate; write for example '12/s', '40/min' or '900/h'")
+        if not slash:
+            raise ConfigError(f"{shown(text)} has no unit; write for example '{number}/s'")
+        return cls.per_second(float(number) / _UNITS[unit], text)
+
+    @classmethod
+    def per_second(cls, value: float, written: object) -> Self:
+        """Return `value` as a rate; `written` is what the error shows.
+
+        Raises:
+            ConfigError: not positive, or more than one a microsecond.
+        """
+        if not value > 0:  # nor is nan
+            raise ConfigError(f"a rate must be a number above zero: {shown(written)}")
+        if value > _HIGHEST:
+            raise ConfigError(f"a rate cannot pass one a microsecond: {shown(written)}")
+        return cls(value)
+
+    def __str__(self) -> str:
+        """Return the shortest text that `parse` reads back as exactly this rate."""
+        texts = [f"{float(self) * seconds:.12g}/{unit}" for unit, seconds in _UNITS.items()]
+        exact = [text for text in texts if float(text.partition("/")[0]) and Rate.parse(text) == self]
+        return min(exact, key=len, default=f"{float(self)!r}/s")
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+_UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+_HIGHEST: Final = 1e6
+
+
+def _rate(value: Any, info: ValidationInfo) -> Rate:
+    if isinstance(value, Rate):
+        return value
+    if isinstance(value, str):
+        return Rate.parse(value)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ConfigError(f"{shown(value)} is not a rate; write for example '12/s'")
+    if info.context is FROM_FILE and _bare(value):
+        raise ConfigError(f"{shown(value)} has no unit; write for example '{value:.15g}/s'")
+    return Rate.per_second(value, value)
+
+
+ErrorLike = Error | type[BaseException] | str
+"""What people may write for an error: a class, or ``"ConnectionError: refused"``; a class that is not
+built in may name its bases, as in ``"stripe.CardError < stripe.StripeError: declined"``."""
+
+
+def as_error(value: ErrorLike) -> Error:
+    """Return `value` as an `Error` that knows the base classes, those of built-in ones included.
+
+    Raises:
+        ConfigError: neither an exception class nor the name of one.
+    """
+    if isinstance(value, Error):
+        return _error((value.kind, *value.lineage), value.message)
+    if isinstance(value, type) and issubclass(value, BaseException):
+        return _error([error_name(c) for c in value.__mro__[:-1]], "")
+    head, _, message = value.partition(": ") if isinstance(value, str) else ("", "", "")
+    names = [name.strip() for name in head.split(" < ")]
+    if not all(map(_NAME.fullmatch, names)):
+        raise ConfigError(
+            f"{shown(value)} is not an error; write the name of an exception class, with a message "
+            "if you like: 'ConnectionError: connection refused'"
+        )
+    return _error(names, message)
+
+
+def error_text(error: Error) -> str:
+    """Return the shortest text that `as_error` reads back as `error`."""
+    message = f": {error.message}" if error.message else ""
+    for names in (error.lineage[:count] for count in range(1, len(error.lineage) + 1)):
+        if as_error(text := " < ".join(names) + message) == error:
+            break
+    return text
+
+
+def _error(names: Sequence[str], message: str) -> Error:
+    built_in = getattr(builtins, names[-1], None)
+    if isinstance(built_in, type) and issubclass(built_in, BaseException):
+        names = [*names, *(error_name(c) for c in built_in.__mro__[:-1])]
+    return Error(names[0], message, tuple(dict.fromkeys(names)))
+
+
+_NAME: Final = re.compile(r"[^\W\d][\w.<>]*")
+
+if TYPE_CHECKING:
+
+    class DurationField:
+        """Written as a `DurationLike`, read as a `Duration`."""
+
+        def __get__(self, model: object, owner: type | None = None) -> Duration: ...
+        def __set__(self, model: object, value: DurationLike) -> None: ...
+
+    class OptionalDurationField:
+        """Written as a `DurationLike` or `None`, read as a `Duration` or `None`."""
+
+        def __get__(self, model: object, owner: type | None = None) -> Duration | None: ...
+        def __set__(self, model: object, value: DurationLike | None) -> None: ...
+
+    class DurationsField:
+        """Written as a sequence of `DurationLike`s, read as a tuple of `Duration`s."""
+
+        def __get__(self, model: object, owner: type | None = None) -> tuple[Duration, ...]: ...
+        def __set__(self, model: object, value: Sequence[DurationLike]) -> None: ...
+
+    class RateField:
+        """Written as text or as a number a second, read as a `Rate`."""
+
+        def __get__(self, model: object, owner: type | None = None) -> Rate: ...
+        def __set__(self, model: object, value: float | str) -> None: ...
+
+    class ErrorField:
+        """Written as an `ErrorLike`, read as an `Error`."""
+
+        def __get__(self, model: object, owner: type | None = None) -> Error: ...
+        def __set__(self, model: object, value: ErrorLike) -> None: ...
+
+    PositiveField = DurationField
+else:
+    _TEXT = WithJsonSchema({"type": "string"})
+    DurationField = Annotated[Duration, PlainValidator(_duration), PlainSerializer(str), _TEXT]
+    PositiveField = Annotated[Duration, PlainValidator(_positive), PlainSerializer(str), _TEXT]
+    OptionalDurationField = DurationField | None
+    DurationsField = Annotated[tuple[DurationField, ...], Field(min_length=1)]
+    RateField = Annotated[Rate, PlainValidator(_rate), PlainSerializer(str), _TEXT]
+    ErrorField = Annotated[Error, PlainValidator(as_error), PlainSerializer(error_text), _TEXT]

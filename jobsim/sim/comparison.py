@@ -1,0 +1,155 @@
+"""What a comparison gave: a table of runs, what can be told from it, pictures and a report."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+from jobsim.sim.world import run_world
+
+from jobsim.analysis import report, summary, verdict
+from jobsim.analysis.curves import Profiles
+from jobsim.core.errors import ConfigError
+from jobsim.core.policy import RetryPolicy
+from jobsim.sim.pictures import ComparisonPlots
+from jobsim.sim.replication import replication_seed
+from jobsim.sim.result import SimResult
+from jobsim.sim.scenario import Scenario
+
+
+class Comparison:
+    """Several policies in one world.
+
+    `runs` has a row a run: `policy` (label), `replication` (from 0), `seed` (what `simulate` repeats the
+    run with) and every measure of `jobsim.analysis.measures.MEASURES`. Runs with equal `replication` met
+    the same random numbers.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        storage: str,
+        rows: Iterable[Mapping[str, object]],
+        profiles: Profiles,
+    ) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.storage = storage
+        self.runs = summary.table_of_runs(rows)
+        self.profiles = profiles
+
+    @property
+    def policies(self) -> dict[str, RetryPolicy]:
+        """The policies by their labels, in the order of all tables."""
+        return self.scenario.policies
+
+    @property
+    def replications(self) -> int:
+        """The number of runs of each policy."""
+        return self.runs["replication"].nunique()
+
+    def summary(self, ci: float = 0.95, measures: Iterable[str] | None = None) -> pd.DataFrame:
+        """Return a row a policy; for each measure the columns `mean`, `low`, `high`, `n`.
+
+        Shares are between 0 and 1. ``summary()["dead_letter_rate"]`` is the table of one measure.
+        """
+        return summary.summary(self.runs, ci, measures)
+
+    def table(self, ci: float = 0.95, measures: Iterable[str] | None = None) -> pd.DataFrame:
+        """Return the summary as text to be read: ``mean [low, high]`` under headings with units."""
+        return summary.in_words(self.runs, ci, measures)
+
+    def differences(
+        self, baseline: str | RetryPolicy, ci: float = 0.95, measures: Iterable[str] | None = None
+    ) -> pd.DataFrame:
+        """Return how each policy differs from `baseline`, paired by replication.
+
+        A row a policy and measure: `policy`, `measure`, `difference`, `low`, `high`, `p_value`, `p_holm`
+        (Holm's correction over the policies), `significant`, `n`.
+
+        Raises:
+            ConfigError: no such policy or measure.
+        """
+        label = baseline.label if isinstance(baseline, RetryPolicy) else baseline
+        return summary.differences(self.runs, label, ci, measures)
+
+    def verdict(self, ci: float = 0.95) -> str:
+        """Return what the comparison shows, in sentences that claim no more than its intervals allow."""
+        return verdict.verdict(self.runs, ci)
+
+    @property
+    def plot(self) -> ComparisonPlots:
+        """The pictures of this comparison."""
+        return ComparisonPlots(self.scenario.name, self.runs, self.profiles)
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """One row an event of replication 0, with a column `policy`."""
+        return self._tables(lambda result: result.events)
+
+    @cached_property
+    def attempts(self) -> pd.DataFrame:
+        """One row an attempt of replication 0, with a column `policy`."""
+        return self._tables(lambda result: result.attempts)
+
+    @cached_property
+    def jobs(self) -> pd.DataFrame:
+        """One row a job of replication 0, with a column `policy`."""
+        return self._tables(lambda result: result.jobs)
+
+    def result(self, policy: str, replication: int = 0) -> SimResult:
+        """Return one run in full; it is simulated again, which gives the same run.
+
+        Raises:
+            ConfigError: no such policy or replication.
+        """
+        summary.check_policy(policy, list(self.policies))
+        if replication not in range(self.replications):
+            raise ConfigError(
+                f"replication: there are {self.replications}, from 0; there is no {replication!r}"
+            )
+        seed = replication_seed(self.seed, replication)
+        return SimResult(run_world(self.scenario, self.policies[policy], seed, self.storage))
+
+    @cached_property
+    def _first(self) -> dict[str, SimResult]:
+        return {label: self.result(label) for label in self.policies}
+
+    def _tables(self, table: Callable[[SimResult], pd.DataFrame]) -> pd.DataFrame:
+        tables = {label: table(result) for label, result in self._first.items()}
+        return pd.concat(tables, names=["policy"]).reset_index("policy").reset_index(drop=True)
+
+    def report(self, directory: str | Path) -> Path:
+        """Write ``report.html`` and ``overview.png`` into `directory`, and return the report's path.
+
+        Raises:
+            ConfigError: they cannot be written there; what was there before is left as it was.
+        """
+        return report.write_report(self, directory)
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What must be known to repeat the comparison, and what its numbers rest on."""
+        return {
+            "scenario": self.scenario.name,
+            "seed": self.seed,
+            "replications": self.replications,
+            "storage": self.storage,
+        }
+
+    @property
+    def description(self) -> str:
+        """What the scenario is about, in its author's words."""
+        return self.scenario.description
+
+    @property
+    def source(self) -> str:
+        """The scenario as a file would have it; its repr, if a policy of the user's own has no such text."""
+        try:
+            return self.scenario.to_toml()
+        except ConfigError:
+            return repr(self.scenario)
+
+    def _repr_html_(self) -> str:
+        return report.card(self.scenario.name, self.facts, self.verdict(), self.table())

@@ -1,0 +1,74 @@
+"""One run of one policy, reduced to numbers where it ran: what travels back from a worker process."""
+
+from dataclasses import dataclass
+
+from jobsim.sim.world import Run, run_world
+
+from jobsim.analysis.arrays import History
+from jobsim.analysis.curves import Curves, Grid
+from jobsim.analysis.measures import Outage, Setting, measures
+from jobsim.core.policy import RetryPolicy
+from jobsim.core.streams import Streams
+from jobsim.models.failures import Outage as OutageModel
+from jobsim.sim.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """The result of one run: its place in the comparison, its measures and its curves."""
+
+    label: str
+    number: int
+    seed: int
+    measures: dict[str, float]
+    curves: Curves
+
+
+def replicate(
+    scenario: Scenario, label: str, policy: RetryPolicy, number: int, seed: int, storage: str
+) -> Replication:
+    """Run `scenario` once and return its numbers; the event log is dropped."""
+    run = run_world(scenario, policy, seed, storage)
+    history, setting = History.of(run.log), setting_of(run)
+    curves = Curves.of(history, setting, grid_of(scenario))
+    return Replication(label, number, seed, measures(history, setting), curves)
+
+
+def replication_seed(seed: int, number: int) -> int:
+    """Return the seed of replication `number`, the same for every policy; below 2^53.
+
+    So small that it survives a table's float columns and JSON.
+    """
+    return Streams(seed).child(number).seed & ((1 << 53) - 1)
+
+
+def setting_of(run: Run) -> Setting:
+    """Return what the log of `run` does not say."""
+    scenario = run.scenario
+    return Setting(
+        began=run.began,
+        ended=run.ended,
+        horizon_s=scenario.horizon.seconds,
+        slots=scenario.workers.count * scenario.workers.slots,
+        outages=outages_of(scenario),
+    )
+
+
+def outages_of(scenario: Scenario) -> tuple[Outage, ...]:
+    """Return the outages of all kinds of job, each window once."""
+    windows = {
+        Outage(
+            model.start.seconds,
+            (model.start + model.duration) / 1e6,
+            (model.start + model.duration + model.recovery) / 1e6,
+        )
+        for job in scenario.jobs
+        for model in job.failures
+        if isinstance(model, OutageModel)
+    }
+    return tuple(sorted(windows))
+
+
+def grid_of(scenario: Scenario) -> Grid:
+    """Return the bins of time that all runs of `scenario` share."""
+    return Grid.over(scenario.horizon.seconds, scenario.horizon.seconds + scenario.drain.seconds)

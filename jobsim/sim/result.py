@@ -1,0 +1,79 @@
+"""What one run gave: its log, tables, measures and pictures."""
+
+from functools import cached_property
+
+import pandas as pd
+from jobsim.sim.world import Run
+
+from jobsim.analysis import frames
+from jobsim.analysis.arrays import History
+from jobsim.analysis.curves import Curves, Profiles
+from jobsim.analysis.measures import MEASURES, measures
+from jobsim.analysis.report import card
+from jobsim.analysis.summary import HEADLINE, in_words, table_of_runs
+from jobsim.core.events import EventLog
+from jobsim.sim.pictures import RunPlots
+from jobsim.sim.replication import grid_of, setting_of
+
+
+class SimResult:
+    """One run of one policy. Tables are made when first asked for; see `jobsim.analysis.frames`."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @property
+    def log(self) -> EventLog:
+        """Every event of the run."""
+        return self.run.log
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """One row an event."""
+        return frames.events(self.log, self.run.began)
+
+    @cached_property
+    def attempts(self) -> pd.DataFrame:
+        """One row an attempt."""
+        return frames.attempts(self.log, self.run.began)
+
+    @cached_property
+    def jobs(self) -> pd.DataFrame:
+        """One row a job."""
+        return frames.jobs(self.log, self.run.began)
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row: `policy`, `replication` (0), `seed` and every measure, as a comparison has them."""
+        run = self.run
+        found = measures(History.of(self.log), setting_of(run))
+        row = {"policy": run.policy.label, "replication": 0, "seed": run.seed, **found}
+        return table_of_runs([row])
+
+    def summary(self) -> pd.DataFrame:
+        """Return a row a measure: `value`, `unit`, `meaning`. One run has no intervals; compare has.
+
+        Shares are between 0 and 1, whatever `unit` they are usually shown in.
+        """
+        rows = [(float(self.runs[name].iloc[0]), m.unit, m.meaning) for name, m in MEASURES.items()]
+        index = pd.Index(list(MEASURES), name="measure")
+        return pd.DataFrame(rows, index=index, columns=["value", "unit", "meaning"])
+
+    @property
+    def plot(self) -> RunPlots:
+        """The pictures of this run."""
+        return RunPlots(self.profiles)
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        """Load, backlog and latencies of the run on a grid."""
+        setting, grid = setting_of(self.run), grid_of(self.run.scenario)
+        curves = Curves.of(History.of(self.log), setting, grid)
+        return Profiles.of(grid, setting.horizon_s, setting.outages, {self.run.policy.label: [curves]})
+
+    def _repr_html_(self) -> str:
+        run = self.run
+        facts = {"policy": run.policy, "seed": run.seed, "storage": run.storage}
+        verdict = "One run: what it shows may be chance. compare() gives intervals."
+        shown = self.summary().loc[list(HEADLINE)].drop(columns="unit")
+        return card(run.scenario.name, facts, verdict, shown.assign(value=in_words(self.runs).to_numpy()[0]))

@@ -1,0 +1,215 @@
+"""The scenario: a simulated world and the policies to compare in it, from Python or a TOML file."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import InitErrorDetails
+
+from jobsim.core.errors import ConfigError
+from jobsim.core.job import DEFAULT_QUEUE, UNLIMITED
+from jobsim.core.policy import RetryPolicy
+from jobsim.models.arrivals import Arrivals
+from jobsim.models.base import Model
+from jobsim.models.failures import FailureModel
+from jobsim.models.fields import (
+    FROM_FILE,
+    DurationField,
+    PositiveField,
+    Text,
+    default,
+)
+from jobsim.models.problems import problems
+from jobsim.models.service import Service
+from jobsim.models.workers import Workers
+from jobsim.policies import named
+from jobsim.sim.policy_tables import DEFAULT_COMPARE, labelled, read_policies
+from jobsim.sim.toml_source import TomlSource
+from jobsim.sim.tree import put
+
+SCHEMA: Final = 1
+"""The version of the file format that this version of jobsim reads and writes."""
+
+
+def _policies(value: Any) -> dict[str, RetryPolicy]:
+    entries = [value] if isinstance(value, (str, RetryPolicy)) else value
+    if isinstance(entries, Mapping):
+        pairs = [(str(name), policy) for name, policy in entries.items()]
+    elif isinstance(entries, Iterable):
+        pairs = [(policy if isinstance(policy, str) else "", policy) for policy in entries]
+    else:
+        raise ConfigError(f"must be policies or names of presets, not {value!r}")
+    found = [(name, named(p) if isinstance(p, str) else p) for name, p in pairs]
+    for _, policy in found:
+        if not isinstance(policy, RetryPolicy):
+            raise ConfigError(f"{policy!r} is neither a RetryPolicy nor the name of a preset")
+    labels = Counter(name or policy.label for name, policy in found)
+    twice = [label for label, times in labels.items() if times > 1]
+    if twice or not found:
+        text = f"two policies are called {twice[0]!r}; give each a name" if twice else "none is given"
+        raise ConfigError(text)
+    return labelled({name or policy.label: policy for name, policy in found})
+
+
+if TYPE_CHECKING:
+    PoliciesLike = Mapping[str, RetryPolicy | str] | Iterable[RetryPolicy | str] | RetryPolicy | str
+
+    class _PoliciesField:
+        """Written as policies or names of presets, read as a dict by label, in order."""
+
+        def __get__(self, model: object, owner: type | None = None) -> dict[str, RetryPolicy]: ...
+        def __set__(self, model: object, value: PoliciesLike) -> None: ...
+
+else:
+    _PoliciesField = Annotated[
+        dict[str, RetryPolicy],
+        PlainValidator(_policies),
+        PlainSerializer(lambda policies: {name: repr(p) for name, p in policies.items()}),
+        WithJsonSchema({"type": "object"}),
+    ]
+
+
+def _repeated_kinds(jobs: object) -> Iterator[tuple[int, str]]:
+    """Yield index and kind of the written `jobs` whose kind an earlier one has."""
+    seen = set()
+    for index, job in enumerate(jobs if isinstance(jobs, (list, tuple)) else ()):
+        kind = job.get("kind") if isinstance(job, dict) else getattr(job, "kind", None)
+        if isinstance(kind, str) and kind in seen:
+            yield index, kind
+        seen.add(kind if isinstance(kind, str) else None)
+
+
+class JobClass(Model):
+    """One kind of job: when it arrives, how long an attempt takes, and what befalls attempts.
+
+    An attempt ends in the first fault that `failures` find. `max_attempts` is `None` where the policy
+    decides.
+    """
+
+    kind: Text
+    queue: Text = DEFAULT_QUEUE
+    priority: Annotated[int, Field(strict=True, ge=-UNLIMITED, le=UNLIMITED)] = 0
+    max_attempts: Annotated[int, Field(strict=True, ge=1, le=UNLIMITED)] | None = None
+    arrivals: Arrivals
+    service: Service
+    failures: tuple[FailureModel, ...] = ()
+
+
+class Scenario(Model):
+    """A simulated world: streams of jobs, the workers that run them, and the policies to compare.
+
+    Jobs arrive until `horizon`; the run goes on until every job is final, at most `drain` longer.
+    """
+
+    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    name: Text
+    description: str = ""
+    horizon: PositiveField
+    drain: DurationField = default("1d")
+    seed: Annotated[int, Field(strict=True)] = 1
+    workers: Workers
+    jobs: Annotated[tuple[JobClass, ...], Field(min_length=1)]
+    policies: _PoliciesField = default(DEFAULT_COMPARE)
+
+    @field_validator("schema_", mode="before")
+    @classmethod
+    def _known_schema(cls, value: object) -> object:
+        if isinstance(value, int) and not isinstance(value, bool) and value > SCHEMA:
+            raise ConfigError(f"{value} is newer than this version of jobsim, which reads {SCHEMA}")
+        return value
+
+    @field_validator("jobs", mode="wrap")
+    @classmethod
+    def _distinct_kinds(cls, value: object, validate: ValidatorFunctionWrapHandler) -> tuple[JobClass, ...]:
+        errors = [
+            InitErrorDetails(
+                type="value_error", loc=(index, "kind"), input=kind, ctx={"error": f"{kind!r} is there twice"}
+            )
+            for index, kind in _repeated_kinds(value)
+        ]
+        try:
+            jobs: tuple[JobClass, ...] = validate(value)
+        except ValidationError as error:
+            errors += [
+                InitErrorDetails(type=e["type"], loc=e["loc"], input=e["input"], ctx=e.get("ctx", {}))
+                for e in error.errors(include_url=False)
+            ]
+        if errors:
+            raise ValidationError.from_exception_data(cls.__name__, errors)
+        return jobs
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the scenario that the file at `path` describes.
+
+        Raises:
+            ConfigError: the file cannot be read; or what is wrong in it, all at once, line by line.
+        """
+        return cls._from_source(TomlSource.read(path))
+
+    @classmethod
+    def from_text(cls, text: str, name: str = "<scenario>") -> Self:
+        """Return the scenario that the TOML `text` describes; `name` is what errors call it.
+
+        Raises:
+            ConfigError: what is wrong in it, all at once, line by line.
+        """
+        return cls._from_source(TomlSource.parse(text, name))
+
+    @classmethod
+    def _from_source(cls, source: TomlSource) -> Self:
+        data = dict(source.data)
+        if not data:
+            raise ConfigError(
+                f"{source.name}: is empty; a scenario needs name, horizon, [workers] and [[jobs]]"
+            )
+        policies, found = read_policies(data.pop("compare", None), data.pop("policies", None))
+        data["policies"] = policies or DEFAULT_COMPARE
+        try:
+            scenario = cls.model_validate(data, context=FROM_FILE)
+        except ValidationError as error:
+            found += problems(error, cls, also=("compare",))
+        if found:
+            raise source.error(found)
+        return scenario
+
+    def to_toml(self) -> str:
+        """Return the scenario as TOML text that `from_text` reads back as an equal one.
+
+        Raises:
+            ConfigError: a policy has a backoff or jitter that is not one of jobsim's own.
+        """
+        from jobsim.sim.toml_text import toml_text  # late: only writing needs tomlkit
+
+        return toml_text(self._tree())
+
+    def with_(self, **changes: Any) -> Self:
+        """Return the scenario with `changes`, by dotted keys: ``with_(**{"workers.count": 8})``.
+
+        An entry of a list is named by its index, its kind or its model, as in
+        ``"jobs.charge-card.failures.outage.duration"``.
+
+        Raises:
+            ConfigError: a key that is not there, or what is wrong with the changed scenario.
+        """
+        tree: Any = self._tree()
+        for key, value in changes.items():
+            tree = put(tree, key, value)
+        try:
+            return type(self).model_validate(tree)
+        except ValidationError as error:
+            raise ConfigError("\n".join(map(str, problems(error, type(self))))) from None
+
+    def _tree(self) -> dict[str, Any]:
+        """Return what the constructor takes, as tables and lists; policies stay objects."""
+        return self.model_dump(by_alias=True) | {"policies": self.policies}

@@ -1,0 +1,59 @@
+"""Writing a scenario as TOML text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tomlkit
+from tomlkit.items import Item, Table
+
+from jobsim.core.policy import RetryPolicy
+from jobsim.policies import PRESETS
+from jobsim.sim.policy_tables import policy_table
+
+
+def toml_text(data: Mapping[str, Any]) -> str:
+    """Return a scenario's tree of values as TOML; a policy that equals its namesake preset is only named."""
+    document = tomlkit.document()
+    policies: Mapping[str, RetryPolicy] = data["policies"]
+    for key, value in data.items():
+        if key not in ("workers", "jobs", "policies"):
+            document.add(key, _value(value))
+    document.add("compare", _value(list(policies)))
+    document.add("workers", _table(data["workers"]))
+    jobs = tomlkit.aot()
+    for job in data["jobs"]:
+        jobs.append(_table(job))
+    document.add("jobs", jobs)
+    own = {name: policy_table(p) for name, p in policies.items() if PRESETS.get(name) != p}
+    if own:
+        tables = tomlkit.table(is_super_table=True)
+        for name, table in own.items():
+            tables.add(name, _table(table))
+        document.add("policies", tables)
+    return tomlkit.dumps(document)
+
+
+def _table(values: Mapping[str, Any]) -> Table:
+    table = tomlkit.table()
+    for key, value in values.items():
+        if value is not None and value != ():
+            table.add(key, _value(value))
+    return table
+
+
+def _value(value: Any) -> Item:
+    match value:
+        case dict():
+            inline = tomlkit.inline_table()
+            for key, entry in value.items():
+                if entry is not None:
+                    inline.add(key, _value(entry))
+            return inline
+        case list() | tuple():
+            array = tomlkit.array()
+            for entry in value:
+                array.append(_value(entry))
+            return array.multiline(any(isinstance(entry, dict) for entry in value))
+        case _:
+            item: Item = tomlkit.item(value)
+            return item

@@ -1,0 +1,68 @@
+"""The verdict claims what is significant, and says so where nothing is."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from jobsim.analysis.verdict import best, verdict
+
+Table = Callable[..., pd.DataFrame]
+
+
+def test_verdict_names_a_clear_winner(table: Table) -> None:
+    """The policy under which significantly more jobs succeed than under any other comes first."""
+    said = verdict(table({"poor": {"success_rate": 0.5}, "good": {"success_rate": 0.8}}, 10))
+    assert said.startswith("Most jobs succeed with good: 80")
+    assert "Every other policy lets significantly fewer succeed." in said
+    assert "10 replications" in said
+
+
+def test_verdict_names_ties_and_breaks_them_by_latency(table: Table) -> None:
+    """Policies that cannot be told apart are named, and the fastest of them too."""
+    runs = table({"slow": {"latency_p95_s": 9.0}, "fast": {}, "poor": {"success_rate": 0.5}}, 10)
+    said = verdict(runs)
+    assert "Not significantly different: fast." in said
+    assert "Of these, fast has the shortest p95 latency" in said
+    assert "poor" not in said
+
+
+def test_verdict_claims_nothing_where_nothing_differs(table: Table) -> None:
+    """Equal policies have no winner."""
+    said = verdict(table({"a": {}, "b": {}, "c": {}}, 10))
+    assert said.startswith("No policy lets significantly more jobs succeed than another.")
+    assert "do not differ significantly" in said
+
+
+def test_verdict_of_one_replication_claims_nothing(table: Table) -> None:
+    """Without a spread there is no verdict."""
+    said = verdict(table({"a": {}, "b": {"success_rate": 0.1}}, 1))
+    assert "nothing can be said" in said
+
+
+def test_verdict_of_one_policy_compares_nothing(table: Table) -> None:
+    """A single policy is described only."""
+    said = verdict(table({"a": {}}, 5))
+    assert said.startswith("a: 90")
+    assert "no other policy" in said
+
+
+def test_verdict_tells_of_unfinished_jobs_and_cut_recoveries(table: Table) -> None:
+    """A policy is not praised for jobs that it had not given up yet when the runs ended."""
+    runs = table({"a": {}, "b": {"unfinished": 5.0, "unfinished_rate": 0.05, "recovered": 0.0}}, 5)
+    said = verdict(runs)
+    assert "Still unfinished when the runs ended: b 5" in said
+    assert "Not recovered in every run: b;" in said
+
+
+def test_verdict_judges_where_no_job_ever_succeeded(table: Table) -> None:
+    """Policies under which nothing succeeds have no latencies, and that is no error."""
+    runs = table({"a": {"success_rate": 0.0}, "b": {"success_rate": 0.0}}, 5)
+    runs["latency_p95_s"] = float("nan")
+    assert "No policy lets significantly more jobs succeed" in verdict(runs)
+
+
+def test_best_is_highest_for_success_and_lowest_otherwise(table: Table) -> None:
+    """Ties follow the best, in the order of their means."""
+    runs = table({"a": {"success_rate": 0.5}, "b": {}, "c": {"latency_p95_s": 2.0}}, 10)
+    assert best(runs, "success_rate", ["a", "b", "c"]) == ["b", "c"]
+    assert best(runs, "latency_p95_s", ["a", "c"]) == ["a"]

@@ -1,0 +1,234 @@
+"""``jobsim run``, ``validate`` and ``compare``."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+Cli = Callable[..., Result]
+Shell = Callable[..., "subprocess.CompletedProcess[str]"]
+
+QUICK = ("-n", "3", "--n-jobs", "1", "--no-progress")
+
+
+def test_validate_says_what_a_file_describes(cli: Cli, scenario: Path) -> None:
+    """A valid scenario is named on stdout, and the exit code is 0."""
+    result = cli("validate", str(scenario))
+    assert result.exit_code == 0
+    assert result.stdout == f"{scenario}: valid; 1 kind of job, 3 policies\n"
+    assert result.stderr == ""
+
+
+def test_validate_shows_every_problem_with_its_line(cli: Cli, scenario: Path) -> None:
+    """All problems of all files are told, with file, line and the word that was meant."""
+    broken = scenario.with_name("broken.toml")
+    text = scenario.read_text(encoding="utf-8").replace("slots = 2", "slts = 2")
+    broken.write_text(text.replace('lease = "30s"', "lease = 30"), encoding="utf-8")
+    result = cli("validate", str(broken), str(scenario))
+    assert result.exit_code == 1
+    assert f"jobsim: {broken}:12: " in result.stderr
+    assert "slots" in result.stderr
+    assert f"{broken}:13: " in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout.startswith(f"{scenario}: valid")
+
+
+def test_validate_as_json_is_a_line_a_file(cli: Cli, scenario: Path) -> None:
+    """Programs get one object a file, valid or not."""
+    result = cli("validate", "--json", str(scenario), "missing.toml")
+    good, bad = map(json.loads, result.stdout.splitlines())
+    assert good == {"path": str(scenario), "valid": True, "error": None}
+    assert bad["valid"] is False
+    assert "missing.toml: there is no such file" in bad["error"]
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize("command", ["run", "compare"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "there is no such file"),
+        ("", "is empty"),
+        ("name = ", "not TOML"),
+        ("schema = 99\n", "is newer than this version"),
+        ("\x00\xff", "not"),
+    ],
+)
+def test_a_file_that_is_no_scenario_is_one_sentence(
+    cli: Cli, tmp_path: Path, command: str, content: str | None, said: str
+) -> None:
+    """Whatever is wrong with the file, it is named, and there is no traceback."""
+    path = tmp_path / "bad.toml"
+    if content is not None:
+        path.write_bytes(content.encode("latin-1"))
+    result = cli(command, str(path))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"jobsim: {path}")
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["run", "compare"])
+def test_an_unknown_policy_names_the_one_meant(cli: Cli, scenario: Path, command: str) -> None:
+    """A misspelt policy is wrong usage, and the nearest one is offered."""
+    result = cli(command, str(scenario), "--policy", "full_jiter")
+    assert result.exit_code == 2
+    assert "--policy" in result.stderr
+    assert "did you mean 'full_jitter'?" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "compare"])
+def test_a_directory_that_cannot_be_written_is_refused_before_the_run(
+    cli: Cli, scenario: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for a long run whose results cannot be kept."""
+
+    def run(*_: object, **__: object) -> None:
+        pytest.fail("it ran")
+
+    monkeypatch.setattr("jobsim.sim.simulation.simulate", run)
+    monkeypatch.setattr("jobsim.sim.experiment.compare", run)
+    result = cli(command, str(scenario), "--out", str(scenario / "inside-a-file"))
+    assert result.exit_code == 1
+    assert "nothing can be written to" in result.stderr
+
+
+def test_run_shows_every_measure(cli: Cli, scenario: Path) -> None:
+    """One run is a table of all measures, with units, 80 columns wide."""
+    result = cli("run", str(scenario), "--policy", "mine", "--seed", "5")
+    assert result.exit_code == 0, result.stderr
+    assert "small under mine, seed 5, on memory" in result.stdout
+    assert "latency_p95_s" in result.stdout
+    assert "dead_letter_rate" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_run_repeats_exactly_with_its_seed(cli: Cli, scenario: Path) -> None:
+    """Equal seeds give the same event log, another seed another."""
+    digests = [
+        json.loads(cli("run", str(scenario), "--json", "--seed", seed).stdout)["digest"]
+        for seed in ("5", "5", "6")
+    ]
+    assert digests[0] == digests[1]
+    assert digests[0] != digests[2]
+
+
+def test_run_as_json_is_one_object(cli: Cli, scenario: Path) -> None:
+    """Programs get the measures as numbers, and nothing else on stdout."""
+    result = cli("run", str(scenario), "--json")
+    (line,) = result.stdout.splitlines()
+    record = json.loads(line)
+    assert record["scenario"] == "small"
+    assert record["policy"] == "full_jitter"
+    assert record["seed"] == 3
+    assert record["measures"]["jobs"] > 100
+    assert record["files"] == []
+
+
+def test_run_writes_its_tables_where_it_says(cli: Cli, scenario: Path, tmp_path: Path) -> None:
+    """Jobs, attempts and events are there as CSV, whole, and named on stderr."""
+    out = tmp_path / "new" / "run"
+    result = cli("run", str(scenario), "--out", str(out), "--json")
+    files = [out / f"{name}.csv" for name in ("jobs", "attempts", "events")]
+    record = json.loads(result.stdout)
+    assert record["files"] == list(map(str, files))
+    assert sorted(out.iterdir()) == sorted(files)
+    with files[0].open(encoding="utf-8") as table:
+        assert sum(1 for _ in table) == record["measures"]["jobs"] + 1
+    assert all(f"Wrote {file}" in result.stderr for file in files)
+
+
+def test_run_on_sqlite_gives_the_same_measures(cli: Cli, scenario: Path) -> None:
+    """The store does not change what the engine does."""
+    memory, sqlite = (
+        json.loads(cli("run", str(scenario), "--json", "--storage", store).stdout)
+        for store in ("memory", "sqlite")
+    )
+    assert memory["measures"] == sqlite["measures"]
+    assert sqlite["storage"] == "sqlite"
+
+
+def test_compare_shows_a_table_a_verdict_and_what_next(cli: Cli, scenario: Path) -> None:
+    """Each policy has its row with intervals; the verdict follows; stderr closes with three commands."""
+    result = cli("compare", str(scenario), *QUICK)
+    assert result.exit_code == 0, result.stderr
+    for column in ("dead letters, %", "p50 latency, s", "p95 latency, s", "attempts per job", "recovery, s"):
+        assert column in result.stdout
+    for policy in ("none", "full_jitter", "mine"):
+        assert any(line.startswith(f"{policy} ") and "[" in line for line in result.stdout.splitlines())
+    assert "3 runs of each policy, seed 3, on memory" in result.stdout
+    assert "95 % confidence" in " ".join(result.stdout.split())
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    for step in ("# 1. Write the report", "# 2. Follow one run", "# 3. Let a live worker"):
+        assert step in result.stderr
+
+
+def test_compare_takes_the_policies_named(cli: Cli, scenario: Path) -> None:
+    """Named policies, presets or the scenario's own, replace those of the file."""
+    result = cli("compare", str(scenario), *QUICK, "-p", "oban", "-p", "mine", "--json")
+    record = json.loads(result.stdout)
+    assert list(record["policies"]) == ["oban", "mine"]
+    assert list(record["summary"]) == ["oban", "mine"]
+
+
+def test_compare_as_json_is_one_object(cli: Cli, scenario: Path) -> None:
+    """Programs get every measure with its interval, the verdict, and what it takes to repeat it."""
+    result = cli("compare", str(scenario), *QUICK, "--json", "--seed", "11")
+    (line,) = result.stdout.splitlines()
+    record = json.loads(line)
+    assert (record["seed"], record["replications"], record["storage"]) == (11, 3, "memory")
+    cell = record["summary"]["none"]["dead_letter_rate"]
+    assert cell["low"] <= cell["mean"] <= cell["high"]
+    assert cell["n"] == 3
+    assert record["report"] is None
+    assert record["verdict"]
+    assert result.stderr == ""
+
+
+def test_compare_writes_a_report_where_it_says(cli: Cli, scenario: Path, tmp_path: Path) -> None:
+    """The page and its figure are there, and stderr names them and how to open the page."""
+    out = tmp_path / "reports" / "small"
+    result = cli("compare", str(scenario), *QUICK, "--out", str(out))
+    assert result.exit_code == 0, result.stderr
+    assert (out / "overview.png").read_bytes().startswith(b"\x89PNG")
+    assert "<html" in (out / "report.html").read_text(encoding="utf-8")
+    assert str(out / "report.html") in result.stderr
+    assert str(out / "overview.png") in result.stderr
+    assert "# 1. Open the report" in result.stderr
+
+
+def test_compare_of_one_run_says_that_it_shows_no_spread(cli: Cli, scenario: Path) -> None:
+    """One replication has no interval, and no winner is claimed from it."""
+    result = cli("compare", str(scenario), "-n", "1", "--n-jobs", "1", "--no-progress")
+    assert result.exit_code == 0, result.stderr
+    assert "no spread" in result.stdout
+
+
+def test_compare_does_not_depend_on_the_number_of_processes(cli: Cli, scenario: Path) -> None:
+    """Two processes find what one does."""
+    one, two = (
+        cli("compare", str(scenario), "-n", "2", "--n-jobs", n, "--json", "-p", "none").stdout
+        for n in ("1", "2")
+    )
+    assert json.loads(one) == json.loads(two)
+
+
+def test_the_second_step_works_as_printed(shell: Shell, scenario: Path, tmp_path: Path) -> None:
+    """The command that follows one run can be copied."""
+    closing = shell("compare", scenario.name, *QUICK).stderr
+    command = next(line for line in closing.splitlines() if " run " in line)
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "reports" / "small" / "one-run" / "events.csv").exists()
