@@ -15,6 +15,7 @@
 10. A job is never removed but by an explicit call made for that.
 11. One impossible item of a batch is reported for itself and does not stop the others.
 12. Methods may be called from several threads; calls do not interleave.
+13. `exchange` is `settle` and then `claim` in one transaction: one durable commit pays for both.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,18 @@ class Storage(Protocol):
 
     def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
         """Write what became of finished attempts; `False` where the lease was no longer held."""
+        ...
+
+    def exchange(
+        self,
+        settlements: Sequence[Settlement],
+        worker: WorkerId,
+        queues: Sequence[str],
+        limit: int,
+        lease: Duration,
+        now: Instant,
+    ) -> tuple[list[bool], list[Lease]]:
+        """Settle, then claim, in one transaction; return what `settle` and `claim` would."""
         ...
 
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:

@@ -1,0 +1,1 @@
+"""A persistent job queue, and a simulator that runs the same engine."""

@@ -1,0 +1,46 @@
+"""How a worker works: the same values live and simulated."""
+
+from dataclasses import dataclass
+
+from jobsim.core.errors import ConfigError
+from jobsim.core.job import DEFAULT_QUEUE
+from jobsim.core.time import Duration, DurationLike, duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """`slots` attempts at a time from `queues`.
+
+    A job is claimed for `lease`, which is renewed at a third of it while the worker lives: what a dead
+    worker held comes back that long after its last renewal. An idle worker that nobody wakes looks for
+    jobs again after `poll`. Told to stop, it lets running attempts go on for `shutdown_timeout`, then
+    gives them back. With `burst` it stops by itself once nothing is due and nothing runs.
+
+    Raises:
+        ConfigError: no slot, no queue, or a lease or poll of no length.
+    """
+
+    slots: int = 8
+    queues: tuple[str, ...] = (DEFAULT_QUEUE,)
+    lease: DurationLike = "60s"
+    poll: DurationLike = "1s"
+    shutdown_timeout: DurationLike = "30s"
+    burst: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.slots, int) or isinstance(self.slots, bool) or self.slots < 1:
+            raise ConfigError(f"slots: must be a whole number, at least 1; not {self.slots!r}")
+        if isinstance(self.queues, str):
+            raise ConfigError(f"queues: {self.queues!r} is one name; write ({self.queues!r},)")
+        object.__setattr__(self, "queues", tuple(self.queues))
+        if not self.queues or not all(isinstance(queue, str) and queue for queue in self.queues):
+            raise ConfigError(f"queues: must be names, at least one; not {self.queues!r}")
+        for name in ("lease", "poll", "shutdown_timeout"):
+            object.__setattr__(self, name, duration(getattr(self, name), name))
+        if not self.lease or not self.poll:
+            raise ConfigError("lease and poll: must be longer than 0s")
+
+    @property
+    def lease_duration(self) -> Duration:
+        """The length of a lease."""
+        return duration(self.lease)
