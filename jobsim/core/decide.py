@@ -79,7 +79,7 @@ def decide(
         case Lost():
             return _retry_or_bury(lease, "lost", _LOST, None, policy, now, random)
         case Released():
-            return Decision(Kind.RELEASE, Why("released", "shutdown"), due=now)
+            return Decision(Kind.RELEASE, Why("released", "shutdown"), due=now, delay=lease.delay)
         case Snoozed(delay=delay):
             return Decision(Kind.RELEASE, Why("snoozed"), due=Instant(now + delay), delay=lease.delay)
         case Cancelled(reason=reason):

@@ -11,7 +11,8 @@
 7.  `settle` and `extend` act only where the job is running under the lease's token. A settlement that
     does not is refused (`False`), changes nothing, and is recorded as a `REFUSE` event.
 8.  A release gives the attempt back, never the token.
-9.  A requeue raises the attempt limit by the job's budget and keeps the attempt count.
+9.  A requeue keeps the attempt count and grants a new budget: the limit becomes their sum, and tries
+    count from 1 again.
 10. A job is never removed but by an explicit call made for that.
 11. One impossible item of a batch is reported for itself and does not stop the others.
 12. Methods may be called from several threads; calls do not interleave.
@@ -72,7 +73,10 @@ class Storage(Protocol):
         ...
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
-        """Return the earliest `run_at` of a waiting job of `queues` (it may be past), or `None`."""
+        """Return the earliest `run_at` of a waiting job of `queues`, or `None`.
+
+        Where jobs are overdue it may be the `run_at` of any of those.
+        """
         ...
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:

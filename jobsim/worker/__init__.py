@@ -1,1 +1,1 @@
-"""."""
+"""The worker's loops, which await nothing but the runtime's verbs."""

@@ -1,5 +1,6 @@
 """How a worker works: the same values live and simulated."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jobsim.core.errors import ConfigError
@@ -28,13 +29,8 @@ class WorkerSettings:
     burst: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.slots, int) or isinstance(self.slots, bool) or self.slots < 1:
-            raise ConfigError(f"slots: must be a whole number, at least 1; not {self.slots!r}")
-        if isinstance(self.queues, str):
-            raise ConfigError(f"queues: {self.queues!r} is one name; write ({self.queues!r},)")
-        object.__setattr__(self, "queues", tuple(self.queues))
-        if not self.queues or not all(isinstance(queue, str) and queue for queue in self.queues):
-            raise ConfigError(f"queues: must be names, at least one; not {self.queues!r}")
+        _check_slots(self.slots)
+        object.__setattr__(self, "queues", _names(self.queues))
         for name in ("lease", "poll", "shutdown_timeout"):
             object.__setattr__(self, name, duration(getattr(self, name), name))
         if not self.lease or not self.poll:
@@ -44,3 +40,17 @@ class WorkerSettings:
     def lease_duration(self) -> Duration:
         """The length of a lease."""
         return duration(self.lease)
+
+
+def _check_slots(slots: object) -> None:
+    if not isinstance(slots, int) or isinstance(slots, bool) or slots < 1:
+        raise ConfigError(f"slots: must be a whole number, at least 1; not {slots!r}")
+
+
+def _names(queues: object) -> tuple[str, ...]:
+    if isinstance(queues, str):
+        raise ConfigError(f"queues: {queues!r} is one name; write ({queues!r},)")
+    names = tuple(queues) if isinstance(queues, Iterable) else ()
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ConfigError(f"queues: must be names, at least one; not {queues!r}")
+    return names

@@ -1,0 +1,63 @@
+"""The simulation's executor: how long an attempt takes and what befalls it, from keyed randomness."""
+
+from collections.abc import Iterable
+
+from jobsim.core.job import Lease
+from jobsim.core.outcome import SUCCEEDED, Failed, Outcome
+from jobsim.core.streams import Purpose, Streams
+from jobsim.core.time import Duration, Instant
+from jobsim.models.failures import FailureModel, Fault
+from jobsim.runtime.base import Runtime
+from jobsim.sim.scenario import JobClass
+
+
+class ModelExecutor:
+    """Plays attempts of the scenario's kinds on the runtime's time.
+
+    The fate of an attempt depends on its job, its number, and when it starts: on no policy, and on
+    nothing that happened to other jobs.
+    """
+
+    def __init__(self, runtime: Runtime, kinds: Iterable[JobClass], streams: Streams, began: Instant) -> None:
+        self._runtime = runtime
+        self._kinds = {job.kind: _Kind(job) for job in kinds}
+        self._streams = streams
+        self._began = began
+
+    async def execute(self, lease: Lease) -> Outcome:
+        """Take as long as the model says, and end as it says."""
+        kind = self._kinds[lease.kind]
+        key, attempt = lease.id.key, lease.attempt
+        fault = None
+        if kind.failures:
+            at = Duration(self._runtime.now() - self._began)
+            fault = self._fault(kind, at, key, attempt)
+        if fault is not None and fault.takes is not None:
+            takes = fault.takes
+        else:
+            takes = kind.draw(self._streams.random(Purpose.SERVICE, key, attempt))
+        await self._runtime.sleep(takes)
+        return SUCCEEDED if fault is None else Failed(fault.error)
+
+    def _fault(self, kind: "_Kind", at: Duration, key: int, attempt: int) -> Fault | None:
+        """Return the first fault that strikes; each model has a stream of its own."""
+        for purpose, model in kind.failures:
+            fault = model.verdict(at, self._streams.random(purpose, key, attempt))
+            if fault is not None:
+                return fault
+        return None
+
+    def abandon(self, lease: Lease) -> None:
+        """Do nothing: what has begun out there goes on, and its outcome is refused."""
+
+
+class _Kind:
+    """What is needed of a kind of job at each attempt."""
+
+    __slots__ = ("draw", "failures")
+
+    def __init__(self, job: JobClass) -> None:
+        self.draw = job.service.draw
+        self.failures: list[tuple[str, FailureModel]] = [
+            (f"{Purpose.FAILURE}:{index}", model) for index, model in enumerate(job.failures)
+        ]

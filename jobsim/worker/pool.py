@@ -1,0 +1,110 @@
+"""A worker: its slots and the loops beside them, from start to stop. The same code in both worlds."""
+
+from collections.abc import Callable
+from typing import Final
+
+from jobsim.core.decide import Settlement, decide
+from jobsim.core.job import Lease, WorkerId
+from jobsim.core.outcome import Outcome, Released
+from jobsim.core.policy import RetryPolicy
+from jobsim.core.streams import Purpose, Streams
+from jobsim.core.time import duration
+from jobsim.runtime.base import Runtime, Signal
+from jobsim.storage.base import Storage
+from jobsim.worker.calls import StorageCalls
+from jobsim.worker.desk import Desk
+from jobsim.worker.executor import Executor
+from jobsim.worker.heartbeat import heartbeat
+from jobsim.worker.reaper import reaper
+from jobsim.worker.settings import WorkerSettings
+
+_RELEASED: Final = Released()
+
+
+class _Ended(Exception):  # noqa: N818  # no error: it ends the loops that have no end of their own
+    pass
+
+
+class Worker:
+    """Claims jobs, runs attempts, settles them, renews leases, and brings back what others lost.
+
+    `policies` gives the policy of every kind, unknown ones included. `bell` wakes idle slots: whoever
+    enqueues rings it. `streams` must be those of the whole engine, so that jitter is keyed alike.
+    """
+
+    def __init__(
+        self,
+        name: WorkerId,
+        runtime: Runtime,
+        storage: Storage,
+        executor: Executor,
+        policies: Callable[[str], RetryPolicy],
+        streams: Streams,
+        settings: WorkerSettings,
+        bell: Signal | None = None,
+    ) -> None:
+        self.name = name
+        self._runtime = runtime
+        self._storage = storage
+        self._executor = executor
+        self._policies = policies
+        self._streams = streams
+        self._settings = settings
+        self._calls = StorageCalls(runtime, streams)
+        bell = bell or runtime.signal()
+        self._desk = Desk(name, runtime, storage, self._calls, streams, settings, bell)
+        self._stop = runtime.signal()
+        self._stopping = False
+        self._at_once = False
+
+    async def run(self) -> None:
+        """Work until stopped.
+
+        Raises:
+            StorageError: the store failed for longer than the worker was willing to wait.
+        """
+        settings, desk = self._settings, self._desk
+        lease = settings.lease_duration
+        try:
+            await self._runtime.together(
+                self._work(),
+                heartbeat(self._runtime, self._storage, self._calls, desk, self._executor, lease),
+                reaper(self._runtime, self._storage, self._calls, desk, self._judge, lease),
+                self._watch(),
+            )
+        except _Ended:
+            pass
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Claim nothing more; let running attempts end, or with `at_once` give them back now."""
+        if at_once or not self._stopping:
+            self._stopping, self._at_once = True, at_once
+            self._stop.ring()
+
+    async def _work(self) -> None:
+        await self._runtime.together(*(self._slot() for _ in range(self._settings.slots)))
+        raise _Ended
+
+    async def _slot(self) -> None:
+        """Run one attempt after the other."""
+        lease = await self._desk.next()
+        while lease is not None:
+            outcome = await self._executor.execute(lease)
+            lease = await self._desk.next(self._judge(lease, outcome))
+
+    def _judge(self, lease: Lease, outcome: Outcome) -> Settlement:
+        """Return the decision about an attempt that has just ended."""
+        random = self._streams.stream(Purpose.JITTER, lease.id.key, lease.attempt)
+        decision = decide(lease, outcome, self._policies(lease.kind), self._runtime.now(), random)
+        return Settlement(lease, decision)
+
+    async def _watch(self) -> None:
+        """Wait to be told to stop; send the slots home, and after a while release what still runs."""
+        await self._runtime.wait(self._stop)
+        self._desk.close()
+        limit = duration(self._settings.shutdown_timeout)
+        if not self._at_once and limit:
+            await self._runtime.wait(self._stop, limit)
+        for lease in await self._desk.give_back(lambda lease: self._judge(lease, _RELEASED)):
+            self._executor.abandon(lease)
+        raise _Ended

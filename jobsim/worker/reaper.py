@@ -1,0 +1,36 @@
+"""Brings back the jobs of dead workers: an expired lease is an attempt that ended in `Lost`."""
+
+from collections.abc import Callable
+from typing import Final
+
+from jobsim.core.decide import Settlement
+from jobsim.core.job import Lease
+from jobsim.core.outcome import Lost, Outcome
+from jobsim.core.time import Duration
+from jobsim.runtime.base import Runtime
+from jobsim.storage.base import Storage
+from jobsim.worker.calls import StorageCalls
+from jobsim.worker.desk import Desk
+
+PAGE: Final = 500
+_LOOKS: Final = 4
+_LOST: Final = Lost()
+
+Judge = Callable[[Lease, Outcome], Settlement]
+"""Decides what becomes of an attempt, now."""
+
+
+async def reaper(
+    runtime: Runtime, storage: Storage, calls: StorageCalls, desk: Desk, judge: Judge, length: Duration
+) -> None:
+    """Look for expired leases, at once and then `_LOOKS` times a lease, for ever.
+
+    Every worker does. A settlement is fenced by the lease's token, so that a job which its worker
+    settles after all, or which another reaper has brought back, is left alone.
+    """
+    while True:
+        after = 0
+        while lost := await calls.make(storage.expired, PAGE, runtime.now(), after):
+            await desk.settle([judge(lease, _LOST) for lease in lost])
+            after = lost[-1].key
+        await runtime.sleep(Duration(max(1, length // _LOOKS)))
