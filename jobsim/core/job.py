@@ -77,9 +77,8 @@ class JobId(int):
         return f"JobId.parse('{self}')"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
-    """A job as it is handed to `Storage.enqueue`; `payload` is JSON text."""
+class NewJob(NamedTuple):
+    """A job as it is handed to `Storage.enqueue`; `payload` is JSON text. A named tuple, as `Lease` is."""
 
     id: JobId
     kind: str

@@ -7,7 +7,7 @@ same arrivals, service times and fates (common random numbers), and one more wor
 import secrets
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 # SplitMix64. Source: Steele, Lea & Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA
 # 2014, section 5; the finaliser is Stafford's Mix13, cited there.
@@ -60,6 +60,12 @@ class Stream:
         return low + (high - low) * self.random()
 
 
+class Numbers(Protocol):
+    """The first number of the stream for (key, attempt), uniform on [0, 1)."""
+
+    def __call__(self, key: int, attempt: int = 0) -> float: ...
+
+
 class Streams:
     """Every random stream of one engine, from one seed; without a seed, from the system's entropy.
 
@@ -78,10 +84,11 @@ class Streams:
 
     def salt(self, purpose: str) -> int:
         """Return the 64 bits that set `purpose` apart from all others under this seed."""
-        salt = self._salts.get(purpose)
-        if salt is None:
+        try:
+            return self._salts[purpose]
+        except KeyError:
             salt = self._salts[purpose] = int.from_bytes(_digest(self.seed, purpose, 8))
-        return salt
+            return salt
 
     def stream(self, purpose: str, key: int = 0, attempt: int = 0) -> Stream:
         """Return the stream for (purpose, key, attempt), at its beginning."""
@@ -89,7 +96,20 @@ class Streams:
 
     def random(self, purpose: str, key: int = 0, attempt: int = 0) -> float:
         """Return the first number of that stream, uniform on [0, 1)."""
-        return (_mix((self.salt(purpose) + key + attempt * _ATTEMPT) & _MASK) >> 11) * _UNIT
+        return self.numbers(purpose)(key, attempt)
+
+    def numbers(self, purpose: str) -> Numbers:
+        """Return `random` for one purpose, as a function of key and attempt: where many are drawn."""
+        salt = self.salt(purpose)
+
+        def number(key: int, attempt: int = 0) -> float:
+            # `_mix`, written out: most numbers of a simulation are drawn here.
+            z = (salt + key + attempt * _ATTEMPT) & _MASK
+            z = ((z ^ (z >> 30)) * _MIX_1) & _MASK
+            z = ((z ^ (z >> 27)) * _MIX_2) & _MASK
+            return ((z ^ (z >> 31)) >> 11) * _UNIT
+
+        return number
 
     def bits(self, purpose: str, key: int = 0) -> int:
         """Return the first 64 bits of that stream."""

@@ -126,14 +126,12 @@ class SimSignal:
         if not heard:
             self._remembered = True
 
-    def heard(self) -> bool:
-        """Return whether a ring was remembered, and forget it."""
-        remembered, self._remembered = self._remembered, False
-        return remembered
-
     def waiter(self) -> Event:
-        """Return the event of a ring to come."""
-        event = self._environment.event()
+        """Return the event of the next ring, which a remembered one has triggered already."""
+        event = Event(self._environment)
+        if self._remembered:
+            self._remembered = False
+            return event.succeed(True)
         self._waiters.append(event)
         return event
 
@@ -152,7 +150,8 @@ class SimRuntime:
 
     def now(self) -> Instant:
         """Return the present."""
-        return self._environment.now  # type: ignore[return-value]  # whole, since all delays are
+        # The attribute behind the property: it is asked for several times a job.
+        return self._environment._now  # type: ignore[return-value]  # noqa: SLF001  # whole, as all delays
 
     def signal(self) -> SimSignal:
         """Return a new doorbell."""
@@ -162,17 +161,14 @@ class SimRuntime:
         """Wait for `duration`."""
         return _until(Timeout(self._environment, duration))
 
-    async def wait(self, signal: Signal, timeout: Duration | None = None) -> bool:
+    def wait(self, signal: Signal, timeout: Duration | None = None) -> Awaitable[bool]:
         """Wait for a ring of `signal`; `False` when `timeout` came first."""
         assert isinstance(signal, SimSignal)  # a doorbell of the other world cannot ring in this one
-        if signal.heard():
-            return True
         waiter = signal.waiter()
-        if timeout is not None:
+        if timeout is not None and not waiter.triggered:
             # One timer with a callback costs a third of SimPy's `waiter | timer`.
             Timeout(self._environment, timeout).callbacks.append(partial(_time_is_up, waiter))
-        rung: bool = await _until(waiter)
-        return rung
+        return _until(waiter)
 
     async def call(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
         """Run `fn(*args)` inline: at one instant, whole."""

@@ -6,7 +6,7 @@ from jobsim.core.job import Lease
 from jobsim.core.outcome import SUCCEEDED, Failed, Outcome
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import Duration, Instant
-from jobsim.models.failures import FailureModel, Fault
+from jobsim.models.failures import Fault
 from jobsim.runtime.base import Runtime
 from jobsim.sim.scenario import JobClass
 
@@ -20,29 +20,27 @@ class ModelExecutor:
 
     def __init__(self, runtime: Runtime, kinds: Iterable[JobClass], streams: Streams, began: Instant) -> None:
         self._runtime = runtime
-        self._kinds = {job.kind: _Kind(job) for job in kinds}
-        self._streams = streams
+        self._kinds = {job.kind: _Kind(job, streams) for job in kinds}
+        self._numbers = streams.numbers(Purpose.SERVICE)
         self._began = began
 
     async def execute(self, lease: Lease) -> Outcome:
         """Take as long as the model says, and end as it says."""
         kind = self._kinds[lease.kind]
         key, attempt = lease.id.key, lease.attempt
-        fault = None
-        if kind.failures:
-            at = Duration(self._runtime.now() - self._began)
-            fault = self._fault(kind, at, key, attempt)
+        fault = self._fault(kind, key, attempt) if kind.failures else None
         if fault is not None and fault.takes is not None:
             takes = fault.takes
         else:
-            takes = kind.draw(self._streams.random(Purpose.SERVICE, key, attempt))
+            takes = kind.draw(self._numbers(key, attempt))
         await self._runtime.sleep(takes)
         return SUCCEEDED if fault is None else Failed(fault.error)
 
-    def _fault(self, kind: "_Kind", at: Duration, key: int, attempt: int) -> Fault | None:
+    def _fault(self, kind: "_Kind", key: int, attempt: int) -> Fault | None:
         """Return the first fault that strikes; each model has a stream of its own."""
-        for purpose, model in kind.failures:
-            fault = model.verdict(at, self._streams.random(purpose, key, attempt))
+        at = Duration(self._runtime.now() - self._began)
+        for numbers, verdict in kind.failures:
+            fault = verdict(at, numbers(key, attempt))
             if fault is not None:
                 return fault
         return None
@@ -56,8 +54,9 @@ class _Kind:
 
     __slots__ = ("draw", "failures")
 
-    def __init__(self, job: JobClass) -> None:
+    def __init__(self, job: JobClass, streams: Streams) -> None:
         self.draw = job.service.draw
-        self.failures: list[tuple[str, FailureModel]] = [
-            (f"{Purpose.FAILURE}:{index}", model) for index, model in enumerate(job.failures)
+        self.failures = [
+            (streams.numbers(f"{Purpose.FAILURE}:{index}"), model.verdict)
+            for index, model in enumerate(job.failures)
         ]

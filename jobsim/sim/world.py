@@ -129,20 +129,16 @@ class _Stage:
         streams = self._streams.child(f"jobs:{job.kind}")
         mint = IdMint(streams)
         limit = self._policy.limit if job.max_attempts is None else job.max_attempts
-        for offset in job.arrivals.times(lambda n: streams.random(Purpose.ARRIVAL, n)):
-            if offset >= self._scenario.horizon:
+        kind, queue, priority = job.kind, job.queue, job.priority
+        horizon, now = self._scenario.horizon, BEGAN
+        for offset in job.arrivals.times(streams.numbers(Purpose.ARRIVAL)):
+            if offset >= horizon:
                 break
             at = Instant(BEGAN + offset)
-            if at > machine.now():
-                await machine.sleep(Duration(at - machine.now()))
-            new = NewJob(
-                id=mint.mint(at),
-                kind=job.kind,
-                run_at=at,
-                queue=job.queue,
-                max_attempts=limit,
-                priority=job.priority,
-            )
+            if at > now:
+                await machine.sleep(Duration(at - now))
+                now = at
+            new = NewJob(mint.mint(at), kind, at, queue, "{}", limit, priority)
             self._storage.enqueue([new], at)
             self._bell.ring()
 

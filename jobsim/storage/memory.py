@@ -13,87 +13,90 @@ from jobsim.core.job import UNLIMITED, Job, JobId, Lease, NewJob, State, WorkerI
 from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import FINAL, TRANSITIONS, WAITING, Kind, transition
 
+_ENQUEUED: Final = TRANSITIONS[None, Kind.ENQUEUE]
 _ENQUEUE: Final = CODE[Kind.ENQUEUE]
 _CLAIM: Final = CODE[Kind.CLAIM]
 _REFUSE: Final = CODE[Kind.REFUSE]
 _NO_WHY: Final = 0  # the number every log gives to an event without a reason
 _NOBODY: Final = 0
 _pack: Final = RECORD.pack
-_ZERO: Final = Duration(0)
 
 
 class _Row:
-    """One job; `number` is its row, its place in the order of enqueueing and in the log."""
+    """One job; `number` is its place in the order of enqueueing and in the log.
 
-    __slots__ = (
-        "attempt",
-        "attempted",
-        "budget",
-        "created",
-        "delay",
-        "enqueued",
-        "finished",
-        "id",
-        "kind",
-        "last_error",
-        "lease_until",
-        "max_attempts",
-        "number",
-        "payload",
-        "priority",
-        "queue",
-        "result",
-        "run_at",
-        "state",
-        "token",
-        "worker",
-    )
+    What has not happened yet is a default of the class: most rows are never asked for it.
+    """
+
+    attempt = 0
+    token = 0
+    delay = Duration(0)
+    attempted: Instant | None = None
+    finished: Instant | None = None
+    lease_until: Instant | None = None
+    worker: WorkerId | None = None
+    last_error: str | None = None
+    result: str | None = None
 
     def __init__(self, new: NewJob, number: int, state: State, now: Instant) -> None:
+        self.new = new
         self.number = number
-        self.id = new.id
-        self.kind = new.kind
-        self.queue = new.queue
-        self.payload = new.payload
         self.state = state
-        self.attempt = 0
-        self.max_attempts = self.budget = new.max_attempts
-        self.token = 0
-        self.priority = new.priority
+        self.max_attempts = new.max_attempts
         self.run_at = new.run_at
         self.created = self.enqueued = now
-        self.attempted: Instant | None = None
-        self.finished: Instant | None = None
-        self.lease_until: Instant | None = None
-        self.worker: WorkerId | None = None
-        self.delay = _ZERO
-        self.last_error: str | None = None
-        self.result: str | None = None
 
     def job(self) -> Job:
         """Return the job as the world sees it."""
-        return Job(**{name: getattr(self, name) for name in Job.__slots__})
+        new = self.new
+        return Job(
+            id=new.id,
+            kind=new.kind,
+            queue=new.queue,
+            payload=new.payload,
+            state=self.state,
+            attempt=self.attempt,
+            max_attempts=self.max_attempts,
+            budget=new.max_attempts,
+            token=self.token,
+            priority=new.priority,
+            run_at=self.run_at,
+            created=self.created,
+            enqueued=self.enqueued,
+            attempted=self.attempted,
+            finished=self.finished,
+            lease_until=self.lease_until,
+            worker=self.worker,
+            delay=self.delay,
+            last_error=self.last_error,
+            result=self.result,
+        )
 
     def lease(self) -> Lease:
         """Return the lease the job runs under."""
-        assert self.lease_until is not None
-        assert self.worker is not None
-        return Lease(
-            self.number + 1,
-            self.id,
-            self.kind,
-            self.queue,
-            self.attempt,
-            self.max_attempts,
-            self.budget,
-            self.token,
-            self.enqueued,
-            self.delay,
-            self.lease_until,
-            self.worker,
-            self.payload,
+        id_, kind, _, queue, payload, budget, _ = self.new
+        # Past the constructor, whose keywords cost as much as all the rest of a claim.
+        return _tuple(
+            Lease,
+            (
+                self.number + 1,
+                id_,
+                kind,
+                queue,
+                self.attempt,
+                self.max_attempts,
+                budget,
+                self.token,
+                self.enqueued,
+                self.delay,
+                self.lease_until,
+                self.worker,
+                payload,
+            ),
         )
 
+
+_tuple: Final = tuple.__new__
 
 _Ready = tuple[int, Instant, int, _Row]
 _Later = tuple[Instant, int, _Row]
@@ -113,7 +116,7 @@ class _Line:
 
     def add(self, row: _Row, now: Instant) -> None:
         if row.run_at <= now:
-            heappush(self.ready, (-row.priority, row.run_at, row.number, row))
+            heappush(self.ready, (-row.new.priority, row.run_at, row.number, row))
         else:
             heappush(self.later, (row.run_at, row.number, row))
 
@@ -122,7 +125,7 @@ class _Line:
         later, ready = self.later, self.ready
         while later and later[0][0] <= now:
             run_at, number, row = heappop(later)
-            heappush(ready, (-row.priority, run_at, number, row))
+            heappush(ready, (-row.new.priority, run_at, number, row))
         while ready and ready[0][3].state not in WAITING:
             heappop(ready)
         return ready[0] if ready else None
@@ -150,14 +153,15 @@ class MemoryStorage:
         self._lines: dict[str, _Line] = {}
         self._running: dict[int, _Row] = {}
         self._counts = dict.fromkeys(State, 0)
+        self._kinds: dict[str, int] = {}
         self._lock = RLock()
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
         """Accept `jobs`, all or none, and return their ids in order."""
         with self._lock:
             ids = [new.id for new in jobs]
-            if len(jobs) > 1 and len(set(ids)) < len(ids):
-                raise StorageError("two jobs of one batch have the same id; none was accepted")
+            if len(ids) > 1 and len(set(ids)) < len(ids):
+                raise StorageError("two jobs of one batch have the same id; nothing of it was accepted")
             for id_ in ids:
                 if id_ in self._numbers:
                     raise StorageError(f"job {id_} is there already; nothing of the batch was accepted")
@@ -167,13 +171,14 @@ class MemoryStorage:
 
     def _accept(self, new: NewJob, now: Instant) -> None:
         log = self.log
-        number = log.add_job(new.id)
-        row = _Row(new, number, TRANSITIONS[None, Kind.ENQUEUE], now)
+        number = self._numbers[new.id] = log.add_job(new.id)
+        row = _Row(new, number, _ENQUEUED, now)
         self._rows.append(row)
-        self._numbers[new.id] = number
-        self._counts[row.state] += 1
+        self._counts[_ENQUEUED] += 1
         self._line(new.queue).add(row, now)
-        why = log.why(Why("", new.kind))
+        why = self._kinds.get(new.kind)
+        if why is None:
+            why = self._kinds[new.kind] = log.why(Why("", new.kind))
         self._append(_pack(now, new.run_at, number, 0, new.max_attempts, 0, _NOBODY, why, _ENQUEUE))
 
     def _line(self, queue: str) -> _Line:
@@ -187,18 +192,26 @@ class MemoryStorage:
     ) -> list[Lease]:
         """Give `worker` up to `limit` due jobs of `queues`, each under a lease until `now + lease`."""
         with self._lock:
-            lines = [line for queue in queues if (line := self._lines.get(queue)) is not None]
+            until, by = Instant(now + lease), self.log.worker(worker)
             leases: list[Lease] = []
             while len(leases) < limit:
-                heads = [(head, line) for line in lines if (head := line.first(now)) is not None]
-                if not heads:
+                row = self._first(queues, now)
+                if row is None:
                     break
-                _, line = heads[0] if len(heads) == 1 else min(heads)
-                row = heappop(line.ready)[3]
-                leases.append(self._claim(row, worker, Instant(now + lease), now))
+                leases.append(self._claim(row, worker, by, until, now))
             return leases
 
-    def _claim(self, row: _Row, worker: WorkerId, until: Instant, now: Instant) -> Lease:
+    def _first(self, queues: Sequence[str], now: Instant) -> _Row | None:
+        """Take the row to be claimed first out of its line."""
+        best = None
+        for queue in queues:
+            line = self._lines.get(queue)
+            head = None if line is None else line.first(now)
+            if head is not None and (best is None or head < best):
+                best = head
+        return None if best is None else heappop(self._lines[best[3].new.queue].ready)[3]
+
+    def _claim(self, row: _Row, worker: WorkerId, by: int, until: Instant, now: Instant) -> Lease:
         self._move(row, Kind.CLAIM)
         row.attempt = attempt = row.attempt + 1
         row.token = token = row.token + 1
@@ -207,26 +220,14 @@ class MemoryStorage:
         row.worker = worker
         number = row.number
         self._running[number] = row
-        self._append(
-            _pack(
-                now,
-                until,
-                number,
-                attempt,
-                row.max_attempts,
-                token,
-                self.log.worker(worker),
-                _NO_WHY,
-                _CLAIM,
-            )
-        )
+        self._append(_pack(now, until, number, attempt, row.max_attempts, token, by, _NO_WHY, _CLAIM))
         return row.lease()
 
     def _move(self, row: _Row, kind: Kind) -> None:
-        counts = self._counts
-        counts[row.state] -= 1
-        row.state = state = transition(row.state, kind)
-        counts[state] += 1
+        counts, before = self._counts, row.state
+        row.state = after = TRANSITIONS.get((before, kind)) or transition(before, kind)
+        counts[before] -= 1
+        counts[after] += 1
 
     def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
         """Write what became of finished attempts; `False` where the lease was no longer held."""
@@ -238,27 +239,26 @@ class MemoryStorage:
         if row is None:
             self._refuse(lease, decision, now)
             return False
-        kind = decision.kind
-        why, due = decision.why, decision.due
+        kind, why, due, delay, result = decision
         self._move(row, kind)
         self._let_go(row, now)
-        if kind is Kind.RELEASE:
-            row.attempt -= 1
         if due is not None:
+            if kind is Kind.RELEASE:
+                row.attempt -= 1
             row.run_at = due
-            row.delay = decision.delay
-            self._line(row.queue).add(row, now)
+            row.delay = delay
+            self._line(row.new.queue).add(row, now)
         if why.error:
             row.last_error = why.error
-        if decision.result is not None:
-            row.result = decision.result
+        if result is not None:
+            row.result = result
         self._record(row, now, due, kind, why, lease.worker)
         return True
 
     def _held(self, lease: Lease) -> _Row | None:
         """Return the row that runs under `lease`, if it still does."""
         row = self._running.get(lease.key - 1)
-        return row if row is not None and row.token == lease.token and row.id == lease.id else None
+        return row if row is not None and row.token == lease.token and row.new.id == lease.id else None
 
     def _let_go(self, row: _Row, now: Instant) -> None:
         """End the lease of `row`, which has moved on."""
@@ -307,7 +307,8 @@ class MemoryStorage:
     ) -> tuple[list[bool], list[Lease]]:
         """Settle, then claim, in one transaction; return what `settle` and `claim` would."""
         with self._lock:
-            return self.settle(settlements, now), self.claim(worker, queues, limit, lease, now)
+            settled = [self._settle(held, decision, now) for held, decision in settlements]
+            return settled, self.claim(worker, queues, limit, lease, now) if limit else []
 
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
         """Let `leases` last until `until`, never less than before; return the ids still held."""
@@ -318,7 +319,7 @@ class MemoryStorage:
                 if row is not None and row.lease_until is not None:
                     row.lease_until = max(row.lease_until, until)
                     self._record(row, now, row.lease_until, Kind.EXTEND, Why(), row.worker)
-                    held.add(row.id)
+                    held.add(row.new.id)
         return held
 
     def expired(self, limit: int, now: Instant, after: int = 0) -> list[Lease]:
@@ -334,10 +335,14 @@ class MemoryStorage:
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
+        earliest = None
         with self._lock:
-            lines = (self._lines.get(queue) for queue in queues)
-            times = [due for line in lines if line is not None and (due := line.due()) is not None]
-            return min(times, default=None)
+            for queue in queues:
+                line = self._lines.get(queue)
+                due = None if line is None else line.due()
+                if due is not None and (earliest is None or due < earliest):
+                    earliest = due
+        return earliest
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
         """Make dead letters pending again, due now; `False` where that is not possible."""
@@ -349,11 +354,11 @@ class MemoryStorage:
         if row is None:
             return False
         self._move(row, Kind.REQUEUE)
-        row.max_attempts = min(row.attempt + row.budget, UNLIMITED)
+        row.max_attempts = min(row.attempt + row.new.max_attempts, UNLIMITED)
         row.enqueued = row.run_at = now
-        row.delay = _ZERO
+        row.delay = Duration(0)
         row.finished = None
-        self._line(row.queue).add(row, now)
+        self._line(row.new.queue).add(row, now)
         self._record(row, now, now, Kind.REQUEUE, Why(), None)
         return True
 
@@ -399,8 +404,8 @@ class MemoryStorage:
                 row.job()
                 for row in self._rows
                 if (not states or row.state in states)
-                and (kind is None or row.kind == kind)
-                and (queue is None or row.queue == queue)
+                and (kind is None or row.new.kind == kind)
+                and (queue is None or row.new.queue == queue)
             )
             return list(islice(found, limit))
 

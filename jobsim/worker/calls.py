@@ -17,6 +17,9 @@ PATIENCE: Final = Exponential(base="50ms", cap="5s", jitter="equal")
 TRIES: Final = 12
 """With `PATIENCE`, half a minute to a minute: longer than a backup or a burst of other writers."""
 
+RETRIED: Final = (StorageBusy, StorageFull)
+"""What may pass by itself."""
+
 _log: Final = logging.getLogger("jobsim.worker")
 
 
@@ -37,10 +40,15 @@ class StorageCalls:
         """
         try:
             return await self._runtime.call(fn, *args)
-        except (StorageBusy, StorageFull) as error:
-            return await self._again(error, fn, *args)
+        except RETRIED as error:
+            return await self.again(error, fn, *args)
 
-    async def _again(self, error: Exception, fn: Callable[[*Ts], T], *args: *Ts) -> T:
+    async def again(self, error: Exception, fn: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Return ``fn(*args)``, which has failed once with `error`, one of `RETRIED`.
+
+        Raises:
+            StorageError: trying again did not help.
+        """
         waits = self._streams.stream(Purpose.POLL, self._runtime.now())
         delay = Duration(0)
         for attempt in range(1, TRIES + 1):
@@ -49,6 +57,6 @@ class StorageCalls:
             await self._runtime.sleep(delay)
             try:
                 return await self._runtime.call(fn, *args)
-            except (StorageBusy, StorageFull) as problem:
+            except RETRIED as problem:
                 error = problem
         raise error

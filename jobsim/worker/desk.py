@@ -11,7 +11,7 @@ if no other does; else it waits its turn. One that leaves wakes the next where w
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from jobsim.core.decide import Settlement
@@ -20,10 +20,11 @@ from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import Duration, Instant, duration
 from jobsim.runtime.base import Runtime, Signal
 from jobsim.storage.base import Storage
-from jobsim.worker.calls import StorageCalls
+from jobsim.worker.calls import RETRIED, StorageCalls
 from jobsim.worker.settings import WorkerSettings
 
 _EVERYBODY: Final = 1 << 30
+_NONE: Final = ()
 
 _log: Final = logging.getLogger("jobsim.worker")
 
@@ -54,7 +55,7 @@ class Desk:
         self._bell = bell
         self._turn = runtime.signal()
         self._finished: list[Settlement] = []
-        self._in_flight: list[Settlement] = []
+        self._in_flight: Sequence[Settlement] = _NONE
         self._leases: deque[Lease] = deque()
         self._waiting = 0
         self._look = True  # a job may be due that no exchange has looked for
@@ -118,14 +119,22 @@ class Desk:
         self._in_flight = batch
         limit = 0 if self._closed else self._waiting - len(self._leases)
         now = self._runtime.now()
-        settled, leases = await self._calls.make(
-            self._storage.exchange, batch, self._name, self._queues, limit, self._lease, now
-        )
-        self._busy, self._in_flight = False, []
-        self._settled(batch, settled, now)
+        exchange = self._storage.exchange
+        try:
+            settled, leases = await self._runtime.call(
+                exchange, batch, self._name, self._queues, limit, self._lease, now
+            )
+        except RETRIED as error:
+            settled, leases = await self._calls.again(
+                error, exchange, batch, self._name, self._queues, limit, self._lease, now
+            )
+        self._busy, self._in_flight = False, _NONE
+        if batch:
+            self._settled(batch, settled, now)
+        held, ready = self.held, self._leases
         for lease in leases:
-            self.held[lease.key] = lease
-            self._leases.append(lease)
+            held[lease.key] = lease
+            ready.append(lease)
         if heard and limit and len(leases) == limit:
             await self._pass_on(now)
 
@@ -156,17 +165,19 @@ class Desk:
             self._bell.ring()
 
     async def _listen(self) -> None:
-        """Wait until a job may be due: the bell rings, the next is, or it is time to look anyway."""
+        """Wait until a job is due: asked at every ring, when the next should be, and after a while anyway."""
         self._listening = True
-        due = await self._calls.make(self._storage.next_due, self._queues)
-        now = self._runtime.now()
-        if due is None or due > now:
+        while not self._closed:
+            due = await self._calls.make(self._storage.next_due, self._queues)
+            now = self._runtime.now()
+            if due is not None and due <= now:
+                self._look = True
+                break
             if self._burst and not self.held:
                 self._closed = True
-            else:
-                await self._runtime.wait(self._bell, self._patience(due, now))
+                break
+            await self._runtime.wait(self._bell, self._patience(due, now))
         self._listening = False
-        self._look = True
 
     def _patience(self, due: Instant | None, now: Instant) -> Duration:
         # Spread over half the interval, so that many workers do not all look at once.
