@@ -34,9 +34,9 @@ decorrelated = _preset("decorrelated", Decorrelated(base="1s", cap="5m"), 8)
 # overflows at 32 retries; this is what its text says.
 tutorial = _preset("tutorial", Exponential(base="1s", cap="30s", jitter=Added("100ms")), 5)
 
-# Source: Oban, lib/oban/worker.ex and backoff.ex: 15 + 2^attempt s, +0..10 %.
+# Source: Oban, lib/oban/worker.ex and backoff.ex: 15 + 2^attempt s, +0..10 % in whole seconds.
 oban = _preset(
-    "oban", Exponential(base="1s", first=1, plus="15s", jitter=Proportional(0.1, down=0)), 20
+    "oban", Exponential(base="1s", first=1, plus="15s", jitter=Proportional(0.1, down=0, step="1s")), 20
 )
 # Source: River, internal/retrypolicy: n^4 s, ±10 %.
 river = _preset("river", Polynomial(power=4, jitter=Proportional(0.1)), 25)
@@ -58,16 +58,15 @@ celery = _preset("celery", Fixed("180s"), 4)
 celery_backoff = _preset(
     "celery_backoff", Exponential(base="1s", cap="10m", jitter=Full(step="1s")), 4
 )
-# Source: Dramatiq, middleware/retries.py and common.py: 15 s * 2^n times U(1, 2), at most 7 d; in
-# other words equal jitter on 30 s * 2^n; 20 retries.
-dramatiq = _preset("dramatiq", Exponential(base="30s", cap="7d", jitter="equal"), 21)
-# Source: Graphile Worker, sql/failJobs.ts: exp(least(attempt, 10)) s.
-graphile = _preset(
-    "graphile", Exponential(base="1s", factor=math.e, first=1, cap=math.exp(10)), 25
-)
-# Source: Temporal, RetryPolicy: 1 s * 2^n, at most 100 times the initial interval, no limit.
+# Source: Dramatiq, middleware/retries.py and common.py: 15 s * 2^n * U(1, 2), n from 0; where that
+# passes 7 d, 7 d * U(0.5, 1); 20 retries.
+dramatiq = _preset("dramatiq", Exponential(base="15s", cap="7d", jitter="stretched"), 21)
+# Source: Graphile Worker, sql/failJobs.ts: exp(least(attempts, 10)) s; 25 attempts.
+graphile = _preset("graphile", Exponential(base="1s", factor=math.e, first=1, cap=math.exp(10)), 25)
+# Source: Temporal, RetryPolicy: 1 s * 2^n, n from 0, at most 100 times the initial interval, no limit.
 temporal = _preset("temporal", Exponential(base="1s", cap="100s"), None)
-# Source: botocore, retries/standard.py: U(0, 1) * min(2^(attempt - 1), 20) s, 3 attempts.
+# Source: botocore, retries/standard.py: U(0, 1) * min(2^(attempt - 1), 20) s, 3 attempts. Its retry
+# quota is shared by all calls of a client, so it is no part of a job's policy.
 aws_sdk = _preset("aws_sdk", Exponential(base="1s", cap="20s", jitter="full"), 3)
 
 

@@ -9,7 +9,8 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Final, Protocol, runtime_checkable
 
 from jobsim.core.errors import ConfigError
-from jobsim.core.jitter import Jitter, JitterLike, NoJitter, jitter, jitter_text
+from jobsim.core.fields import DurationField, OptionalDurationField, default
+from jobsim.core.jitter import JitterField, NoJitter, jitter, jitter_text
 from jobsim.core.streams import Stream
 from jobsim.core.time import MAX_DURATION, Duration, DurationLike, duration
 
@@ -27,7 +28,12 @@ class Backoff(Protocol):
         ...
 
 
-_MAX_EXPONENT: Final = math.log2(MAX_DURATION)
+def _power(base: float, exponent: float) -> float:
+    """Return ``base ** exponent``, or what no delay can reach where that is too large for a float."""
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        return MAX_DURATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,8 @@ class _Curve:
     """
 
     __slots__ = ()
-    cap: DurationLike | None
-    jitter: JitterLike
+    cap: OptionalDurationField
+    jitter: JitterField
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -68,9 +74,9 @@ class _Curve:
 
     def delay(self, attempt: int, previous: Duration, random: Stream) -> Duration:
         """Return the delay after run number `attempt` (from 1) failed."""
-        cap = ceiling(self.cap)
-        delay = min(round(self._curve(attempt)), cap)
-        spread = jitter(self.jitter).spread(delay, attempt, random.random())
+        cap = MAX_DURATION if self.cap is None else self.cap
+        delay = round(min(self._curve(attempt), cap))
+        spread = self.jitter.spread(delay, cap, attempt, random.random())
         return Duration(min(max(round(spread), 0), cap))
 
     def __repr__(self) -> str:
@@ -89,13 +95,8 @@ class _Curve:
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
-def ceiling(cap: DurationLike | None) -> Duration:
-    """Return the longest delay a cap allows: a hundred years without one."""
-    return MAX_DURATION if cap is None else duration(cap, "cap")
-
-
-def _check_cap(name: str, cap: DurationLike | None, base: DurationLike) -> None:
-    if cap is not None and duration(cap) < duration(base):
+def _check_cap(name: str, cap: Duration | None, base: Duration) -> None:
+    if cap is not None and cap < base:
         raise ConfigError(f"{name}: the cap ({cap}) is below the base ({base})")
 
 
@@ -103,33 +104,32 @@ def _check_cap(name: str, cap: DurationLike | None, base: DurationLike) -> None:
 class Fixed(_Curve):
     """The same delay before every retry."""
 
-    base: DurationLike = "1s"
-    cap: DurationLike | None = None
-    jitter: JitterLike = NoJitter()
+    base: DurationField = default("1s")
+    cap: OptionalDurationField = default(None)
+    jitter: JitterField = default(NoJitter())
 
     def _check(self, name: str) -> None:
         _check_cap(name, self.cap, self.base)
 
     def _curve(self, retry: int) -> float:
-        return duration(self.base)
+        return self.base
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Linear(_Curve):
     """``base + step * (r - 1)`` before retry r; `step` is `base` unless given."""
 
-    base: DurationLike = "1s"
-    step: DurationLike | None = None
-    cap: DurationLike | None = None
-    jitter: JitterLike = NoJitter()
+    base: DurationField = default("1s")
+    step: OptionalDurationField = default(None)
+    cap: OptionalDurationField = default(None)
+    jitter: JitterField = default(NoJitter())
 
     def _check(self, name: str) -> None:
         _check_cap(name, self.cap, self.base)
 
     def _curve(self, retry: int) -> float:
-        base = duration(self.base)
-        step = base if self.step is None else duration(self.step)
-        return base + step * (retry - 1)
+        step = self.base if self.step is None else self.step
+        return self.base + step * (retry - 1)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -141,12 +141,12 @@ class Exponential(_Curve):
     Source: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
 
-    base: DurationLike = "1s"
+    base: DurationField = default("1s")
     factor: float = 2
-    cap: DurationLike | None = None
-    jitter: JitterLike = NoJitter()
+    cap: OptionalDurationField = default(None)
+    jitter: JitterField = default(NoJitter())
     first: int = 0
-    plus: DurationLike = 0
+    plus: DurationField = default(0)
 
     def _check(self, name: str) -> None:
         if not (math.isfinite(self.factor) and self.factor >= 1):
@@ -155,10 +155,8 @@ class Exponential(_Curve):
         _check_cap(name, self.cap, self.base)
 
     def _curve(self, retry: int) -> float:
-        base, exponent = duration(self.base), self.first + retry - 1
-        if exponent * math.log2(self.factor) > _MAX_EXPONENT:
-            return MAX_DURATION if base else duration(self.plus)
-        return duration(self.plus) + base * self.factor**exponent
+        growth = _power(self.factor, self.first + retry - 1)
+        return self.plus + self.base * growth
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -169,11 +167,11 @@ class Polynomial(_Curve):
     """
 
     power: float = 2
-    base: DurationLike = "1s"
-    cap: DurationLike | None = None
-    jitter: JitterLike = NoJitter()
+    base: DurationField = default("1s")
+    cap: OptionalDurationField = default(None)
+    jitter: JitterField = default(NoJitter())
     first: int = 1
-    plus: DurationLike = 0
+    plus: DurationField = default(0)
 
     def _check(self, name: str) -> None:
         if not (math.isfinite(self.power) and self.power >= 0):
@@ -182,10 +180,8 @@ class Polynomial(_Curve):
         _check_cap(name, self.cap, self.base)
 
     def _curve(self, retry: int) -> float:
-        base, n = duration(self.base), self.first + retry - 1
-        if n and self.power * math.log2(n) > _MAX_EXPONENT:
-            return MAX_DURATION if base else duration(self.plus)
-        return duration(self.plus) + base * n**self.power
+        growth = _power(self.first + retry - 1, self.power)
+        return self.plus + self.base * growth
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -195,19 +191,18 @@ class Decorrelated(_Curve):
     Source: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
 
-    base: DurationLike = "1s"
-    cap: DurationLike | None = "30s"
+    base: DurationField = default("1s")
+    cap: OptionalDurationField = default("30s")
 
     def _check(self, name: str) -> None:
         _check_cap(name, self.cap, self.base)
 
     def delay(self, attempt: int, previous: Duration, random: Stream) -> Duration:
         """Return the delay after run number `attempt` (from 1) failed."""
-        base, cap = duration(self.base), ceiling(self.cap)
-        drawn = random.uniform(base, 3 * max(base, previous))
-        return Duration(min(round(drawn), cap))
+        drawn = random.uniform(self.base, 3 * max(self.base, previous))
+        return Duration(min(round(drawn), MAX_DURATION if self.cap is None else self.cap))
 
 
 def _check_first(name: str, first: int) -> None:
-    if not isinstance(first, int) or isinstance(first, bool) or first < 0:
+    if type(first) is not int or first < 0:
         raise ConfigError(f"{name}.first: must be a whole number, at least 0: {first!r}")

@@ -3,7 +3,6 @@
 import logging
 from typing import Final, NamedTuple, assert_never
 
-from jobsim.core.errors import ConfigError
 from jobsim.core.job import Lease
 from jobsim.core.outcome import (
     Cancelled,
@@ -18,7 +17,7 @@ from jobsim.core.outcome import (
 )
 from jobsim.core.policy import DEFAULT_BACKOFF, RetryPolicy
 from jobsim.core.streams import Stream
-from jobsim.core.time import MAX_DURATION, Duration, Instant, duration
+from jobsim.core.time import MAX_DURATION, Duration, Instant
 from jobsim.core.transitions import Kind
 
 _log: Final = logging.getLogger("jobsim.decide")
@@ -107,7 +106,7 @@ def _retry_or_bury(
     if retry_after is not None:
         delay = Duration(max(delay, retry_after))
     due = Instant(now + delay)
-    if policy.max_age is not None and due - lease.enqueued > duration(policy.max_age):
+    if policy.max_age is not None and due - lease.enqueued > policy.max_age:
         return Decision(Kind.DEAD_LETTER, Why(outcome, "too_old", text))
     return Decision(Kind.RETRY, Why(outcome, reason, text), due, delay)
 
@@ -115,16 +114,18 @@ def _retry_or_bury(
 def _delay(lease: Lease, policy: RetryPolicy, random: Stream) -> tuple[Duration, str]:
     """Return the policy's delay and why; the default backoff's where the policy is broken."""
     try:
-        delay = policy.backoff.delay(lease.tries, lease.delay, random)
-        if not isinstance(delay, int) or isinstance(delay, bool) or not 0 <= delay <= MAX_DURATION:
-            raise ConfigError(f"it returned {delay!r}, not a Duration")
-    except Exception as problem:
-        _log.warning(
-            "job %s: the backoff %r failed (%s); the default backoff is used instead",
-            lease.id,
-            policy.label,
-            problem,
-            extra={"job_id": str(lease.id), "attempt": lease.attempt},
-        )
-        return DEFAULT_BACKOFF.delay(lease.tries, lease.delay, random), "policy_failed"
-    return Duration(delay), "backoff"
+        delay: object = policy.backoff.delay(lease.tries, lease.delay, random)
+    except Exception as problem:  # noqa: BLE001  # whatever a user's policy raises
+        flaw = f"raised {type(problem).__name__}"
+    else:
+        if isinstance(delay, Duration) and 0 <= delay <= MAX_DURATION:
+            return delay, "backoff"
+        flaw = f"returned {int(delay)} us" if isinstance(delay, int) else f"returned a {type(delay).__name__}"
+    _log.warning(
+        "job %s: the backoff of type %s %s; the default backoff is used instead",
+        lease.id,
+        type(policy.backoff).__name__,
+        flaw,
+        extra={"job_id": str(lease.id), "attempt": lease.attempt},
+    )
+    return DEFAULT_BACKOFF.delay(lease.tries, lease.delay, random), "policy_failed"

@@ -2,23 +2,29 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from jobsim.core.errors import ConfigError, did_you_mean
+from jobsim.core.fields import DurationField, default
 from jobsim.core.time import DurationLike, duration
 
 
 class Jitter(Protocol):
-    """Spreads `delay` (microseconds) before retry number `retry` (from 1) by `u`, uniform on [0, 1)."""
+    """Spreads a delay at random."""
 
-    def spread(self, delay: int, retry: int, u: float) -> float: ...
+    def spread(self, delay: int, cap: int, retry: int, u: float) -> float:
+        """Return `delay` (microseconds, at most `cap`) before retry number `retry` (from 1), spread.
+
+        `u` is uniform on [0, 1). What passes `cap` is cut off there afterwards.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class NoJitter:
     """The delay as it is."""
 
-    def spread(self, delay: int, retry: int, u: float) -> float:
+    def spread(self, delay: int, cap: int, retry: int, u: float) -> float:
         return delay
 
 
@@ -30,13 +36,13 @@ class Full:
     is Celery's (celery/utils/time.py, randrange(countdown + 1) seconds).
     """
 
-    step: DurationLike = 0
+    step: DurationField = default(0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "step", duration(self.step, "Full.step"))
 
-    def spread(self, delay: int, retry: int, u: float) -> float:
-        step = duration(self.step)
+    def spread(self, delay: int, cap: int, retry: int, u: float) -> float:
+        step = self.step
         return int(u * (delay // step + 1)) * step if step else u * delay
 
     def __repr__(self) -> str:
@@ -50,30 +56,57 @@ class Equal:
     Source: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
 
-    def spread(self, delay: int, retry: int, u: float) -> float:
+    def spread(self, delay: int, cap: int, retry: int, u: float) -> float:
         return delay / 2 + u * (delay / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretched:
+    """The delay times a uniform number on 1..2; where that passes the cap, uniform on cap/2 .. cap.
+
+    Source: Dramatiq, dramatiq/common.py, compute_backoff.
+    """
+
+    def spread(self, delay: int, cap: int, retry: int, u: float) -> float:
+        stretched = delay * (1 + u)
+        if stretched <= cap:
+            return stretched
+        # Known to lie above the bound, `u` is as good as a new draw on what is left of [0, 1).
+        bound = cap / delay - 1
+        return cap / 2 * (1 + (u - bound) / (1 - bound))
 
 
 @dataclass(frozen=True, slots=True)
 class Proportional:
     """The delay times a uniform number on 1-down .. 1+up; `up` alone means both.
 
-    Source: River, internal/retrypolicy (0.1 both ways); Oban, lib/oban/backoff.ex (0.1, only up).
+    With `step`, the part that is added or taken away is cut to whole steps.
+    Source: River, internal/retrypolicy (0.1 both ways); Oban, lib/oban/backoff.ex (0.1, only up, step 1 s).
     """
 
     up: float
     down: float | None = None
+    step: DurationField = default(0)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.up <= 1 or not 0 <= self._down <= 1:
-            raise ConfigError(f"{self!r}: the share of a proportional jitter lies between 0 and 1")
+        object.__setattr__(self, "step", duration(self.step, "Proportional.step"))
+        for name, share in (("up", self.up), ("down", self._down)):
+            if not 0 <= share <= 1:
+                raise ConfigError(f"Proportional.{name}: a share lies between 0 and 1: {share!r}")
 
     @property
     def _down(self) -> float:
         return self.up if self.down is None else self.down
 
-    def spread(self, delay: int, retry: int, u: float) -> float:
-        return delay * (1 - self._down + u * (self.up + self._down))
+    def spread(self, delay: int, cap: int, retry: int, u: float) -> float:
+        step, down = self.step, self._down
+        change = delay * (u * (self.up + down) - down)
+        return delay + (int(change / step) * step if step else change)
+
+    def __repr__(self) -> str:
+        down = f", down={self.down!r}" if self.down is not None else ""
+        step = f", step='{self.step}'" if self.step else ""
+        return f"Proportional({self.up!r}{down}{step})"
 
 
 class Growth(StrEnum):
@@ -93,20 +126,20 @@ class Added:
     manager/retry.go, rand.Intn(30) * (count + 1) s: step 1 s, grows by draw.
     """
 
-    upto: DurationLike
-    step: DurationLike = 0
+    upto: DurationLike  # no DurationField: type checkers see a descriptor only where there is a default
+    step: DurationField = default(0)
     grows: str = Growth.NONE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "upto", duration(self.upto, "Added.upto"))
         object.__setattr__(self, "step", duration(self.step, "Added.step"))
-        if self.grows not in set(Growth):
-            hint = did_you_mean(self.grows, list(Growth))
-            raise ConfigError(f"Added.grows: {self.grows!r} is not one of {_names(Growth)}{hint}")
+        if self.grows not in list(Growth):
+            hint = did_you_mean(self.grows, Growth)
+            raise ConfigError(f"Added.grows: {self.grows!r} is not one of {', '.join(Growth)}{hint}")
 
-    def spread(self, delay: int, retry: int, u: float) -> float:
-        upto, step = duration(self.upto), duration(self.step)
-        draw = u * upto * (retry if self.grows == Growth.RANGE else 1)
+    def spread(self, delay: int, cap: int, retry: int, u: float) -> float:
+        step = self.step
+        draw = u * duration(self.upto) * (retry if self.grows == Growth.RANGE else 1)
         if step:
             draw = int(draw / step) * step
         return delay + draw * (retry if self.grows == Growth.DRAW else 1)
@@ -119,12 +152,28 @@ class Added:
 
 JitterLike = Jitter | str
 
-_BY_NAME: Final[dict[str, Jitter]] = {"none": NoJitter(), "full": Full(), "equal": Equal()}
+if TYPE_CHECKING:
+
+    class JitterField:
+        """Written as a `JitterLike`, read as a `Jitter`."""
+
+        def __get__(self, owner: object, kind: type | None = None) -> Jitter: ...
+        def __set__(self, owner: object, value: JitterLike) -> None: ...
+
+else:
+    JitterField = JitterLike
+
+_BY_NAME: Final[dict[str, Jitter]] = {
+    "none": NoJitter(),
+    "full": Full(),
+    "equal": Equal(),
+    "stretched": Stretched(),
+}
 _TO_NAME: Final = {value: name for name, value in _BY_NAME.items()}
 
 
 def jitter(value: JitterLike) -> Jitter:
-    """Return the jitter that `value` is or names: ``"none"``, ``"full"`` or ``"equal"``.
+    """Return the jitter that `value` is or names: ``"none"``, ``"full"``, ``"equal"`` or ``"stretched"``.
 
     Raises:
         ConfigError: an unknown name, or something that cannot spread a delay.
@@ -133,12 +182,12 @@ def jitter(value: JitterLike) -> Jitter:
         if value not in _BY_NAME:
             hint = did_you_mean(value, _BY_NAME)
             raise ConfigError(
-                f"jitter: {value!r} is not one of none, full, equal{hint}; "
+                f"jitter: {value!r} is not one of {', '.join(_BY_NAME)}{hint}; "
                 "Proportional(0.1) and Added('100ms') are written as objects"
             )
         return _BY_NAME[value]
-    if not callable(getattr(value, "spread", None)):
-        raise ConfigError(f"jitter: {value!r} has no method spread(delay, retry, u)")
+    if isinstance(value, type) or not callable(getattr(value, "spread", None)):
+        raise ConfigError(f"jitter: {value!r} is no jitter; write for example 'full' or Added('100ms')")
     return value
 
 
@@ -149,8 +198,4 @@ def jitter_text(value: Jitter) -> str:
     except TypeError:  # a user's jitter need not be hashable
         name = None
     return repr(name) if name else repr(value)
-
-
-def _names(words: type[StrEnum]) -> str:
-    return ", ".join(word.value for word in words)
 

@@ -14,9 +14,8 @@ def error_name(error: type[BaseException] | str) -> str:
     """Return the name by which policies know an error: qualified, without ``builtins.``."""
     if isinstance(error, str):
         return error
-    if getattr(builtins, error.__name__, None) is error:
-        return error.__name__
-    return f"{error.__module__}.{error.__qualname__}"
+    name: str = error.__name__
+    return name if vars(builtins).get(name) is error else f"{error.__module__}.{error.__qualname__}"
 
 
 @dataclass(frozen=True, slots=True)

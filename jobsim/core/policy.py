@@ -2,17 +2,29 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from jobsim.core.backoff import Backoff, Exponential
 from jobsim.core.errors import ConfigError
+from jobsim.core.fields import OptionalDurationField, default
 from jobsim.core.job import UNLIMITED
 from jobsim.core.outcome import Error, error_name
-from jobsim.core.time import DurationLike, duration
+from jobsim.core.time import duration
 
 DEFAULT_BACKOFF: Final = Exponential(base="1s", cap="5m", jitter="full")
 
 ErrorsLike = Iterable[type[BaseException] | str] | type[BaseException] | str
+
+if TYPE_CHECKING:
+
+    class ErrorsField:
+        """Written as `ErrorsLike`, read as names."""
+
+        def __get__(self, owner: object, kind: type | None = None) -> tuple[str, ...]: ...
+        def __set__(self, owner: object, value: ErrorsLike) -> None: ...
+
+else:
+    ErrorsField = ErrorsLike
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -27,14 +39,14 @@ class RetryPolicy:
 
     backoff: Backoff = DEFAULT_BACKOFF
     max_attempts: int | None = 5
-    max_age: DurationLike | None = None
-    retry_on: ErrorsLike = ()
-    dead_letter_on: ErrorsLike = ()
+    max_age: OptionalDurationField = default(None)
+    retry_on: ErrorsField = default(())
+    dead_letter_on: ErrorsField = default(())
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.backoff, Backoff):
-            raise ConfigError(f"backoff: {self.backoff!r} has no method delay(attempt, previous, random)")
+        if isinstance(self.backoff, type) or not isinstance(self.backoff, Backoff):
+            raise ConfigError(f"backoff: {self.backoff!r} is no backoff; write for example Fixed('30s')")
         check_max_attempts(self.max_attempts)
         if self.max_age is not None:
             object.__setattr__(self, "max_age", duration(self.max_age, "max_age"))
@@ -53,10 +65,9 @@ class RetryPolicy:
 
     def retries(self, error: Error) -> bool:
         """Return whether `error` is worth another attempt."""
-        if any(error.is_a(name) for name in _names(self.dead_letter_on, "dead_letter_on")):
+        if self.dead_letter_on and any(map(error.is_a, self.dead_letter_on)):
             return False
-        wanted = _names(self.retry_on, "retry_on")
-        return not wanted or any(error.is_a(name) for name in wanted)
+        return not self.retry_on or any(map(error.is_a, self.retry_on))
 
     def __repr__(self) -> str:
         parts = [repr(self.backoff), f"max_attempts={self.max_attempts}"]
@@ -76,7 +87,7 @@ def check_max_attempts(value: int | None) -> None:
     """
     if value is None:
         return
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= UNLIMITED:
+    if type(value) is not int or not 1 <= value <= UNLIMITED:
         raise ConfigError(
             f"max_attempts: must be a whole number, at least 1 (it counts runs, the first included), "
             f"or None for no limit; not {value!r}"
@@ -84,12 +95,10 @@ def check_max_attempts(value: int | None) -> None:
 
 
 def _names(errors: ErrorsLike, name: str) -> tuple[str, ...]:
-    if isinstance(errors, (str, type)):
-        errors = (errors,)
-    names = tuple(errors)
-    for error in names:
-        if not isinstance(error, str) and not (
-            isinstance(error, type) and issubclass(error, BaseException)
-        ):
-            raise ConfigError(f"{name}: {error!r} is neither an exception class nor the name of one")
-    return tuple(error_name(error) for error in names)
+    return tuple(_name(e, name) for e in ((errors,) if isinstance(errors, (str, type)) else errors))
+
+
+def _name(error: object, name: str) -> str:
+    if isinstance(error, str) or (isinstance(error, type) and issubclass(error, BaseException)):
+        return error_name(error)
+    raise ConfigError(f"{name}: {error!r} is neither an exception class nor the name of one")

@@ -47,6 +47,8 @@ MAX_DURATION: Final = Duration(100 * 365 * 86_400 * SECOND)
 """A hundred years: every computed delay is clamped to it, so that times fit 64 bits."""
 
 _NUMBER: Final = re.compile(r"[+-]?[\d._]+(e[+-]?\d+)?", re.IGNORECASE)
+_NUMBERS: Final = re.compile(r"\+?\s*\d[^:|]*")  # pytimeparse2 also reads clock times, and "|" as a sign
+_TWO_POINTS: Final = re.compile(r"\.\d*\.")  # which pytimeparse2 would take for nothing
 _MICROS: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:us|µs|μs)")  # pytimeparse2 stops at milliseconds
 _ISO: Final = re.compile(r"P(?=.)", re.IGNORECASE)
 
@@ -59,23 +61,31 @@ def duration(value: DurationLike, name: str = "duration") -> Duration:
     Raises:
         ConfigError: negative, not finite, longer than a hundred years, without a unit, or unreadable.
     """
-    if isinstance(value, Duration):
+    if isinstance(value, Duration) and 0 <= value <= MAX_DURATION:
         return value
-    if isinstance(value, timedelta):
-        micros: float = value // timedelta(microseconds=1)
-    elif isinstance(value, str):
-        micros = _parse(value, name) * SECOND
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        micros = value * SECOND
-    else:
-        raise ConfigError(f"{name}: {value!r} is not a duration; write for example '5s' or '1h30m'")
-    if not math.isfinite(micros):
+    micros = _micros(value, name)
+    if not -math.inf < micros < math.inf:  # nor does NaN
         raise ConfigError(f"{name}: a duration must be a finite number, not {value!r}")
     if micros < 0:
         raise ConfigError(f"{name}: a duration cannot be negative: {value!r}")
     if micros > MAX_DURATION:
         raise ConfigError(f"{name}: {value!r} is longer than a hundred years")
     return Duration(round(micros))
+
+
+def _micros(value: object, name: str) -> float:
+    """Return the microseconds that `value` stands for, whatever their sign and size."""
+    match value:
+        case Duration():
+            return int(value)
+        case timedelta():
+            return value // timedelta(microseconds=1)
+        case str():
+            return _parse(value, name) * SECOND
+        case int() | float() if not isinstance(value, bool):
+            return value * SECOND
+        case _:
+            raise ConfigError(f"{name}: {value!r} is not a duration; write for example '5s' or '1h30m'")
 
 
 def _parse(text: str, name: str) -> float:
@@ -89,7 +99,8 @@ def _parse(text: str, name: str) -> float:
         return _parse_iso(stripped, name)
     if micros := _MICROS.fullmatch(stripped):
         return float(micros[1]) / SECOND
-    seconds = pytimeparse2.parse(stripped) if ":" not in stripped else None
+    readable = _NUMBERS.fullmatch(stripped) and not _TWO_POINTS.search(stripped)
+    seconds = pytimeparse2.parse(stripped) if readable else None
     if not isinstance(seconds, (int, float)):
         raise ConfigError(
             f"{name}: {text!r} is not a duration; write for example '250ms', '5s', '1h30m' or 'PT5M'"

@@ -18,7 +18,7 @@ from jobsim.core.backoff import (
     Polynomial,
 )
 from jobsim.core.errors import ConfigError, did_you_mean
-from jobsim.core.jitter import Added, Equal, Full, JitterLike, NoJitter, Proportional
+from jobsim.core.jitter import Added, Equal, Full, JitterLike, NoJitter, Proportional, Stretched
 from jobsim.core.policy import ErrorsLike, RetryPolicy
 from jobsim.core.time import Duration, DurationLike
 from jobsim.models.fields import checked_duration
@@ -37,6 +37,7 @@ JITTERS: Final[dict[str, type]] = {
     "none": NoJitter,
     "full": Full,
     "equal": Equal,
+    "stretched": Stretched,
     "proportional": Proportional,
     "added": Added,
 }

@@ -192,12 +192,11 @@ def test_the_valid_file_is_valid() -> None:
         ('base = "1s"', "first = 1.5", "32: policies.mine.backoff.first: must be a whole number, not 1.5"),
         ('base = "1s"', "power = 2", "32: policies.mine.backoff.power: unknown key; known here: base, factor, cap, jitter, first, plus"),
         ('"added", upto = "100ms"', '"added"', "32: policies.mine.backoff.jitter.upto is missing"),
-        ('"added", upto', '"add", upto', "32: policies.mine.backoff.jitter.kind: 'add' is not one of none, full, equal, proportional, added (did you mean 'added'?)"),
+        ('"added", upto', '"add", upto', "32: policies.mine.backoff.jitter.kind: 'add' is not one of none, full, equal, stretched, proportional, added (did you mean 'added'?)"),
         ('upto = "100ms"', "upto = 0.1", "32: policies.mine.backoff.jitter.upto: 0.1 has no unit; write for example '0.1s'"),
         ('upto = "100ms"', 'upto = "1s", grows = "rang"', "32: policies.mine.backoff.jitter.grows: 'rang' is not one of none, range, draw (did you mean 'range'?)"),
-        ('"added", upto = "100ms"', '"proportional", up = nan', "32: policies.mine.backoff.jitter: Proportional(up=nan, down=None): "
-         "the share of a proportional jitter lies between 0 and 1"),
-        ('{ kind = "added", upto = "100ms" }', '"ful"', "32: policies.mine.backoff.jitter.kind: 'ful' is not one of none, full, equal, proportional, added (did you mean 'full'?)"),
+        ('"added", upto = "100ms"', '"proportional", up = nan', "32: policies.mine.backoff.jitter.up: a share lies between 0 and 1: nan"),
+        ('{ kind = "added", upto = "100ms" }', '"ful"', "32: policies.mine.backoff.jitter.kind: 'ful' is not one of none, full, equal, stretched, proportional, added (did you mean 'full'?)"),
         ("[policies.mine]", "[policies]\nmine = 5\n[policies.other]", "29: policies.mine: must be a table, not 5"),
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ from jobsim.core.backoff import (
     NoBackoff,
     Polynomial,
 )
-from jobsim.core.jitter import Added, Equal, Full, Proportional
+from jobsim.core.jitter import Added, Equal, Full, Proportional, Stretched
 from jobsim.core.policy import RetryPolicy
 from jobsim.policies import PRESETS
 from jobsim.sim.policy_tables import BACKOFFS, DEFAULT_COMPARE, JITTERS, policy_table, read_policies
@@ -52,11 +52,12 @@ def read(toml: str) -> dict[str, RetryPolicy]:
         ('{ kind = "decorrelated", cap = "none" }', Decorrelated(cap=None)),
         ('{ kind = "fixed", jitter = { kind = "full", step = "1s" } }', Fixed(jitter=Full("1s"))),
         ('{ kind = "fixed", jitter = "equal" }', Fixed(jitter=Equal())),
+        ('{ kind = "fixed", jitter = "stretched" }', Fixed(jitter=Stretched())),
         ('{ kind = "fixed", jitter = "none" }', Fixed()),
         ('{ kind = "fixed", jitter = { kind = "proportional", up = 0.1 } }', Fixed(jitter=Proportional(0.1))),
         (
-            '{ kind = "fixed", jitter = { kind = "proportional", up = 0.1, down = 0 } }',
-            Fixed(jitter=Proportional(0.1, 0)),
+            '{ kind = "fixed", jitter = { kind = "proportional", up = 0.1, down = 0, step = "1s" } }',
+            Fixed(jitter=Proportional(0.1, 0, "1s")),
         ),
         (
             '{ kind = "fixed", jitter = { kind = "added", upto = "10s", step = "1s", grows = "range" } }',
@@ -84,6 +85,7 @@ def test_policy_table_covers_every_class() -> None:
         "NoJitter",
         "Full",
         "Equal",
+        "Stretched",
         "Proportional",
         "Added",
     }
