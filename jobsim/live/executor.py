@@ -1,0 +1,224 @@
+"""The live executor: runs users' handlers apart from the engine, so that none can hold it up."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from jobsim.core.errors import UnknownKind, did_you_mean
+from jobsim.core.job import Lease
+from jobsim.core.outcome import Lost, Outcome, Released, Succeeded, TimedOut
+from jobsim.core.time import SECOND, Duration
+from jobsim.live.attempt import Attempt
+from jobsim.live.handler import Handler
+from jobsim.live.outcomes import about, raised, run_async, run_sync
+from jobsim.live.threads import GRACE_S, HandlerThreads, LoopThread
+from jobsim.runtime.live import LiveRuntime
+
+PATIENCE: Final = Duration(10 * SECOND)
+"""How long an attempt waits for a handler that overran its time before it is given back."""
+
+_LOST: Final = Lost()
+_RELEASED: Final = Released()
+
+_log: Final = logging.getLogger("jobsim.worker")
+
+Handlers = Mapping[str, Handler[..., Any]]
+
+
+class HandlerExecutor:
+    """Runs at most `slots` handlers at a time, none of them on the loop or in the threads of the engine.
+
+    A sync handler that overruns its time cannot be stopped: its attempt ends, but it counts as one of
+    the `slots` until it returns. `tally` counts how attempts ended.
+    """
+
+    def __init__(self, runtime: LiveRuntime, handlers: Handlers, slots: int) -> None:
+        self.tally: Counter[type[Outcome]] = Counter()
+        self._runtime = runtime
+        self._loop = asyncio.get_running_loop()
+        self._handlers = handlers
+        self._free = self._slots = slots
+        self._vacancy = runtime.signal()
+        self._runs: dict[tuple[int, int], _Run] = {}
+        self._threads = HandlerThreads()
+        self._loop_thread: LoopThread | None = None
+
+    async def execute(self, lease: Lease) -> Outcome:
+        """Run the handler of the lease's kind, and return how that ended."""
+        outcome: Outcome = _RELEASED
+        try:
+            handler = self._handlers.get(lease.kind)
+            if handler is None:
+                outcome = self._unknown(lease)
+            elif self._free or await self._vacant(lease):
+                outcome = await self._run(handler, lease)
+        finally:
+            self.tally[type(outcome)] += 1
+        return outcome
+
+    def abandon(self, lease: Lease) -> None:
+        """Cancel an async handler; tell a sync one, if it looks."""
+        run = self._runs.get((lease.key, lease.token))
+        if run is not None:
+            run.give_up(_LOST)
+
+    def close(self) -> None:
+        """Cancel the async handlers that are left, and let go of all threads."""
+        self._threads.close()
+        if self._loop_thread is not None:
+            self._loop_thread.close()
+
+    def _unknown(self, lease: Lease) -> Outcome:
+        hint = did_you_mean(lease.kind, self._handlers)
+        return raised(UnknownKind(f"this worker has no handler for {lease.kind!r}{hint}"), Attempt(lease))
+
+    async def _vacant(self, lease: Lease) -> bool:
+        """Wait for one of the handlers that overran their time to end; `False` when that takes too long."""
+        while not self._free:
+            if not await self._runtime.wait(self._vacancy, PATIENCE):
+                attempt = Attempt(lease)
+                _log.warning(
+                    "%s is given back: handlers that overran their time take up all %d slots",
+                    attempt,
+                    self._slots,
+                    extra=about(attempt),
+                )
+                return False
+        return True
+
+    async def _run(self, handler: Handler[..., Any], lease: Lease) -> Outcome:
+        run = _Run(self, self._loop, handler, lease)
+        try:
+            self._start(run)
+        except RuntimeError as error:  # the system gives no more threads
+            return raised(error, run.attempt)
+        self._free -= 1
+        self._runs[lease.key, lease.token] = run
+        try:
+            outcome = await run.outcome
+        except asyncio.CancelledError:
+            run.give_up(_RELEASED)
+            raise
+        finally:
+            del self._runs[lease.key, lease.token]
+        if isinstance(outcome, Succeeded) and _log.isEnabledFor(logging.INFO):
+            _log.info("%s succeeded", run.attempt, extra=about(run.attempt))
+        return outcome
+
+    def _start(self, run: "_Run") -> None:
+        if not run.handler.is_async:
+            self._threads.start(run.work)
+            return
+        if self._loop_thread is None:
+            self._loop_thread = LoopThread()
+        run.start_on(self._loop_thread)
+
+    def ended(self, run: "_Run") -> None:
+        """Take note that a handler has returned, wanted or not."""
+        self._free += 1
+        if not run.handler.is_async:
+            self._threads.ended()
+        self._vacancy.ring()
+
+
+class _Run:
+    """One handler at work; all but `work` and the task belongs to the engine's thread."""
+
+    __slots__ = (
+        "_ended",
+        "_executor",
+        "_loop",
+        "_payload",
+        "_task",
+        "_thread",
+        "_timer",
+        "_verdict",
+        "attempt",
+        "handler",
+        "outcome",
+    )
+
+    def __init__(
+        self,
+        executor: HandlerExecutor,
+        loop: asyncio.AbstractEventLoop,
+        handler: Handler[..., Any],
+        lease: Lease,
+    ) -> None:
+        self.attempt = Attempt(lease)
+        self.handler = handler
+        self.outcome: asyncio.Future[Outcome] = loop.create_future()
+        self._executor = executor
+        self._loop = loop
+        self._payload = lease.payload
+        self._ended = False
+        self._verdict: Outcome | None = None
+        self._thread: LoopThread | None = None
+        self._task: asyncio.Task[Outcome] | None = None
+        limit = handler.terms.limit
+        self._timer = None if limit is None else loop.call_later(limit / SECOND, self._time_is_up, limit)
+
+    def work(self) -> None:
+        """Run the sync handler, in the thread that calls this."""
+        self._tell(run_sync(self.handler, self.attempt, self._payload))
+
+    def start_on(self, thread: LoopThread) -> None:
+        """Run the async handler on the loop of `thread`."""
+        self._thread = thread
+        thread.do(self._start)
+
+    def _start(self) -> None:
+        self._task = asyncio.create_task(run_async(self.handler, self.attempt, self._payload))
+        self._task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Outcome]) -> None:
+        # Cancelled before its first step, it never came to the handler.
+        self._tell(_RELEASED if task.cancelled() else task.result())
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _tell(self, outcome: Outcome) -> None:
+        with suppress(RuntimeError):  # the engine's loop is closed: it waits for nobody any more
+            self._loop.call_soon_threadsafe(self._end, outcome)
+
+    def _end(self, outcome: Outcome) -> None:
+        self._ended = True
+        self._executor.ended(self)
+        self._deliver(self._verdict or outcome)
+
+    def _time_is_up(self, limit: Duration) -> None:
+        _log.warning("%s ran longer than %s", self.attempt, limit, extra=about(self.attempt))
+        self.give_up(TimedOut(limit))
+
+    def give_up(self, verdict: Outcome) -> None:
+        """End the attempt with `verdict`: an async handler is cancelled, a sync one told, if it looks."""
+        if self._verdict is not None or self._ended:
+            return
+        self._verdict = verdict
+        self.attempt.abandoned = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._thread is None:
+            self._overrun(verdict)
+        else:
+            self._thread.do(self._stop)
+            self._timer = self._loop.call_later(GRACE_S, self._overrun, verdict)
+
+    def _overrun(self, verdict: Outcome) -> None:
+        _log.warning(
+            "%s still runs, though its outcome is no longer wanted; it takes up a slot until it ends",
+            self.attempt,
+            extra=about(self.attempt),
+        )
+        self._deliver(verdict)
+
+    def _deliver(self, outcome: Outcome) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)

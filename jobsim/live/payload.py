@@ -1,0 +1,185 @@
+"""Arguments and results as JSON text: what is accepted, and how it comes back."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NotRequired
+
+from jobsim.core.errors import ConfigError, PayloadError, did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+
+SIZE_LIMIT: Final = 65_536
+"""Longest payload or result, in bytes of UTF-8: a job names what it works on, it does not carry it."""
+
+DEPTH_LIMIT: Final = 64
+"""Deepest nesting of lists and objects: every reader of JSON can follow that far."""
+
+_UNNAMED: Final[Mapping[Any, str]] = {
+    inspect.Parameter.POSITIONAL_ONLY: "is positional-only",
+    inspect.Parameter.VAR_POSITIONAL: "takes any number of values",
+    inspect.Parameter.VAR_KEYWORD: "takes any name",
+}
+
+
+class Arguments:
+    """The arguments of one kind of job: bound to its handler's parameters, stored by name, read back.
+
+    Raises:
+        ConfigError: a parameter of `fn` has no name of its own to be stored by.
+    """
+
+    def __init__(self, kind: str, fn: Callable[..., Any]) -> None:
+        self._kind = kind
+        self._fn = fn
+        self._signature = inspect.signature(fn)
+        for parameter in self._signature.parameters.values():
+            if why := _UNNAMED.get(parameter.kind):
+                raise ConfigError(
+                    f"{kind}: the parameter {str(parameter)!r} {why}, but arguments are stored by name; "
+                    "name each one"
+                )
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the parameters."""
+        return list(self._signature.parameters)
+
+    def bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call by name, without those left to their defaults.
+
+        Raises:
+            PayloadError: the handler cannot be called like that.
+        """
+        try:
+            return dict(self._signature.bind(*args, **named).arguments)
+        except TypeError as error:
+            strange = next((name for name in named if name not in self.names), None)
+            hint = did_you_mean(strange, self.names) if strange else ""
+            takes = ", ".join(map(str, self._signature.parameters.values()))
+            raise PayloadError(f"{self._kind}: {error}{hint}; it takes ({takes})") from None
+
+    def encode(self, arguments: Mapping[str, Any]) -> str:
+        """Return `arguments` as JSON text that `decode` is known to accept.
+
+        Raises:
+            PayloadError: they do not fit the annotations, or cannot be stored as JSON.
+        """
+        from pydantic import ValidationError
+
+        try:
+            checked = self._adapter.validate_python(arguments)
+        except ValidationError as error:
+            raise PayloadError(f"{self._kind}: {_problems(error)}") from None
+        text = encode(checked, self._kind, self._adapter)
+        self.decode(text)
+        return text
+
+    def decode(self, text: str) -> dict[str, Any]:
+        """Return the arguments that `text` spells, as the annotations want them.
+
+        Raises:
+            PayloadError: it does not spell arguments of this handler.
+        """
+        from pydantic import ValidationError
+
+        data = text.encode()
+        if len(data) > SIZE_LIMIT:
+            raise PayloadError(f"{self._kind}: the payload is {_too_long(data)}")
+        try:
+            arguments: dict[str, Any] = self._adapter.validate_json(data)
+        except ValidationError as error:
+            raise PayloadError(f"{self._kind}: {_problems(error)}") from None
+        return arguments
+
+    def check(self) -> None:
+        """Resolve the annotations, which may name what is defined later than the handler.
+
+        Raises:
+            ConfigError: an annotation names nothing, or a type that JSON cannot give.
+        """
+        _ = self._adapter
+
+    @cached_property
+    def _adapter(self) -> "TypeAdapter[Any]":
+        from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+        from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+
+        try:
+            parameters = inspect.signature(self._fn, eval_str=True).parameters
+            fields = {
+                name: annotation if parameter.default is parameter.empty else NotRequired[annotation]
+                for name, parameter in parameters.items()
+                for annotation in [Any if parameter.annotation is parameter.empty else parameter.annotation]
+            }
+            make: Any = TypedDict  # a checker takes it for a declaration, not for the function it is
+            shape = make("shape", fields)
+            shape.__pydantic_config__ = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+            return TypeAdapter(shape)
+        except NameError as error:
+            raise ConfigError(f"{self._kind}: an annotation cannot be resolved: {error}") from None
+        except PydanticUserError as error:
+            why = error.message.partition(". ")[0]
+            raise ConfigError(f"{self._kind}: an argument cannot be read from JSON: {why}") from None
+
+
+def encode(value: Any, what: str, adapter: "TypeAdapter[Any] | None" = None) -> str:
+    """Return `value` as JSON text; `what` names it in errors, `adapter` knows its type.
+
+    Raises:
+        PayloadError: it has no JSON form, or one that is too long or too deep.
+    """
+    from pydantic_core import to_jsonable_python
+
+    try:
+        if adapter is None:
+            plain = to_jsonable_python(value, inf_nan_mode="constants")
+        else:
+            plain = adapter.dump_python(value, mode="json")
+        _check(plain, DEPTH_LIMIT)
+        text = json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        data = text.encode()
+    except (ValueError, RecursionError) as error:
+        raise PayloadError(f"{what}: this cannot be stored as JSON: {error}") from None
+    if len(data) > SIZE_LIMIT:
+        raise PayloadError(f"{what}: as JSON this is {_too_long(data)}; store it elsewhere and pass its name")
+    return text
+
+
+def _check(value: Any, room: int) -> None:
+    """Refuse what some reader or store of JSON cannot take.
+
+    Raises:
+        ValueError: it is nested too deeply, or holds a NUL character.
+    """
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("a text holds a NUL character")
+    elif isinstance(value, (dict, list)):
+        if not room:
+            raise ValueError(f"it is nested more than {DEPTH_LIMIT} levels deep")
+        if isinstance(value, dict):
+            for name in value:
+                _check(name, room)
+            value = value.values()
+        for inner in value:
+            _check(inner, room - 1)
+
+
+def _too_long(data: bytes) -> str:
+    return f"{len(data):,} bytes long; the limit is {SIZE_LIMIT:,}"
+
+
+def _problems(error: "ValidationError") -> str:
+    """Return what is wrong with which arguments, without their values, which may be secrets."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    told = [f"{_place(problem['loc'])}{problem['msg']}" for problem in problems[:5]]
+    if len(problems) > len(told):
+        told.append(f"and {len(problems) - len(told)} more")
+    return "; ".join(told)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return f"argument {'.'.join(map(str, location))}: " if location else ""

@@ -1,0 +1,208 @@
+"""A worker in this process: the engine on a thread of its own, and the signals that stop it."""
+
+import asyncio
+import atexit
+import logging
+import os
+import signal
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Final, Self, TypedDict
+
+from jobsim.core.errors import ConfigError
+from jobsim.core.job import WorkerId
+from jobsim.core.outcome import Outcome
+from jobsim.core.policy import RetryPolicy
+from jobsim.core.streams import Purpose, Streams
+from jobsim.core.time import DurationLike
+from jobsim.live.executor import HandlerExecutor, Handlers
+from jobsim.runtime.live import LiveRuntime, LiveSignal
+from jobsim.storage.base import Storage
+from jobsim.worker.pool import Worker
+from jobsim.worker.settings import WorkerSettings
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+_LAST_WAIT_S: Final = 5.0
+"""How long the interpreter's end waits for a worker to give back what it runs, in seconds."""
+
+_log: Final = logging.getLogger("jobsim.worker")
+
+
+class WorkerOptions(TypedDict, total=False):
+    """What `Queue.worker` takes, for signatures that pass it on."""
+
+    concurrency: int
+    queues: Sequence[str] | None
+    lease: DurationLike
+    poll: DurationLike
+    shutdown_timeout: DurationLike
+    burst: bool
+
+
+def checked_concurrency(number: object) -> int:
+    """Return `number` if that many handlers can run at a time.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ConfigError(f"concurrency: must be a whole number, at least 1; not {number!r}")
+    return number
+
+
+class LiveWorker:
+    """One worker, from `start` to `stop`; it runs once.
+
+    The engine has a thread and an event loop of its own, so that no handler, however long it blocks, holds
+    up the renewal of leases.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        handlers: Handlers,
+        policies: Callable[[str], RetryPolicy],
+        settings: WorkerSettings,
+    ) -> None:
+        self.settings = settings
+        self.tally: Counter[type[Outcome]] = Counter()
+        self._streams = Streams()
+        self.name = _name(self._streams)
+        self._storage = storage
+        self._handlers = handlers
+        self._policies = policies
+        self._thread = threading.Thread(target=self._main, name="jobsim-engine", daemon=True)
+        self._ended = threading.Event()
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._worker: Worker | None = None
+        self._bell: LiveSignal | None = None
+        self._stopping = False
+        self._at_once = False
+
+    def run(self) -> None:
+        """Start, and return once stopped: by `stop`, or in the main thread by SIGTERM or SIGINT.
+
+        The first signal lets running attempts end, the second gives them back at once, and after that
+        signals mean what they meant before.
+
+        Raises:
+            StorageError: the store failed for longer than the worker was willing to wait.
+        """
+        with self._signals():
+            self.start().wait()
+
+    def start(self) -> Self:
+        """Begin to work in the background, at most until the interpreter ends."""
+        atexit.register(self._at_exit)
+        self._thread.start()
+        return self
+
+    def _at_exit(self) -> None:
+        self.stop(at_once=True)
+        self._ended.wait(_LAST_WAIT_S)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Claim nothing more; let running attempts end, or with `at_once` give them back. From any thread."""
+        self._stopping = True
+        self._at_once = self._at_once or at_once
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: it has stopped
+                self._loop.call_soon_threadsafe(self._pass_on)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has stopped; `False` when `timeout`, in seconds, came first.
+
+        Raises:
+            StorageError: the store failed for longer than the worker was willing to wait.
+        """
+        ended = self._ended.wait(timeout)
+        if self._error is not None:
+            raise self._error
+        return ended
+
+    @property
+    def stopped_at_once(self) -> bool:
+        """Whether running attempts were given back instead of waited for."""
+        return self._at_once
+
+    def ring(self, count: int) -> None:
+        """Say that `count` jobs were enqueued; from any thread."""
+        if self._bell is not None:
+            self._bell.ring(count)
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._engine())
+        except BaseException as error:  # noqa: BLE001  # it is raised where the end is waited for
+            self._error = error
+        finally:
+            atexit.unregister(self._at_exit)
+            self._ended.set()
+
+    async def _engine(self) -> None:
+        runtime = LiveRuntime()
+        executor = HandlerExecutor(runtime, self._handlers, self.settings.slots)
+        self.tally = executor.tally
+        self._bell = runtime.signal()
+        self._worker = Worker(
+            self.name,
+            runtime,
+            self._storage,
+            executor,
+            self._policies,
+            self._streams,
+            self.settings,
+            self._bell,
+        )
+        self._loop = asyncio.get_running_loop()
+        if self._stopping:
+            self._pass_on()
+        try:
+            await self._worker.run()
+        finally:
+            executor.close()
+            runtime.close()
+
+    def _pass_on(self) -> None:
+        """Tell the engine, in its own thread, how to stop."""
+        if self._worker is not None:
+            _log.info("%s stops%s", self.name, " at once" if self._at_once else ", once running attempts end")
+            self._worker.stop(at_once=self._at_once)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Let signals stop the worker meanwhile; only the main thread may."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            if self._stopping:
+                restore()
+                self.stop(at_once=True)
+            else:
+                self.stop()
+
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as in a shell's background job
+                signal.signal(number, stop)
+        try:
+            yield
+        finally:
+            restore()
+
+
+def _name(streams: Streams) -> WorkerId:
+    """Return a name that no worker had before, and that tells people where it runs."""
+    return WorkerId(f"{socket.gethostname()[:64]}:{os.getpid()}:{streams.bits(Purpose.ID):016x}")

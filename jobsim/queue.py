@@ -1,0 +1,292 @@
+"""The face of a live queue: handlers are declared on it, jobs go in, workers run them."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
+
+from jobsim.core.errors import ConfigError, NotFound
+from jobsim.core.job import DEFAULT_QUEUE, UNLIMITED, Job, JobId, NewJob
+from jobsim.core.policy import RetryPolicy
+from jobsim.core.time import DurationLike
+from jobsim.live.handler import (
+    Handler,
+    Limit,
+    Options,
+    Placement,
+    RetryLike,
+    Terms,
+    check_kind,
+    encoded,
+    policy_of,
+)
+from jobsim.live.payload import encode
+from jobsim.live.stores import Address, Presence
+from jobsim.live.worker import LiveWorker, WorkerOptions, checked_concurrency
+from jobsim.runtime.live import now
+from jobsim.storage.base import Storage
+from jobsim.worker.settings import WorkerSettings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_UNKNOWN: Final = Terms(policy=RetryPolicy())
+"""How jobs of a kind are run for which there is no handler here."""
+
+
+class Queue:
+    """A queue of jobs on the store that `url` names; `storage` may be given as it is instead.
+
+    Making one touches nothing: the store is opened when it is first needed. It may be used from several
+    threads, and after a fork, where the child opens the store anew.
+
+    Raises:
+        ConfigError: `url` is not the URL of a store.
+    """
+
+    def __init__(self, url: str | Storage) -> None:
+        self.handlers: dict[str, Handler[..., Any]] = {}
+        self.where = Address.of(url) if isinstance(url, str) else url
+        self._presences = {os.getpid(): Presence(self.where)}
+
+    def __repr__(self) -> str:
+        return f"Queue({self.where.url if isinstance(self.where, Address) else self.where!r})"
+
+    @property
+    def storage(self) -> Storage:
+        """The store, opened if it is not yet.
+
+        Raises:
+            StorageError: it cannot be opened, or was closed.
+        """
+        return self._here.open()
+
+    @property
+    def _here(self) -> Presence:
+        pid = os.getpid()
+        here = self._presences.get(pid)
+        if here is None:
+            # The parent's is kept: dropping it might close, in this process, what the parent has open.
+            here = self._presences.setdefault(pid, Presence(self.where, forked=True))
+        return here
+
+    def close(self) -> None:
+        """Stop the workers of this process at once, and let go of the store, for good."""
+        self._here.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @overload
+    def job(self, fn: Callable[P, R], /) -> Handler[P, R]: ...
+
+    @overload
+    def job(
+        self,
+        fn: None = None,
+        /,
+        *,
+        name: str | None = None,
+        retry: RetryLike | None = None,
+        max_attempts: Limit = ...,
+        timeout: DurationLike | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+        keep_result: bool = False,
+    ) -> Callable[[Callable[P, R]], Handler[P, R]]: ...
+
+    def job(
+        self,
+        fn: Callable[P, R] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        retry: RetryLike | None = None,
+        max_attempts: Limit = ...,
+        timeout: DurationLike | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+        keep_result: bool = False,
+    ) -> Handler[P, R] | Callable[[Callable[P, R]], Handler[P, R]]:
+        """Declare a function, sync or async, as the handler of a kind of job: its own name, or `name`.
+
+        `retry` is a policy, a backoff, or the name of a preset; `max_attempts` counts runs, goes before the
+        policy's own, and is fixed for a job when it is enqueued. An attempt that takes longer than `timeout`
+        fails: an async handler is cancelled; a sync one cannot be, and takes up its slot until it returns.
+        What the function returns is dropped unless `keep_result` has it stored, as JSON.
+
+        Raises:
+            ConfigError: the function cannot be a handler, a setting cannot be used, or the kind is taken.
+        """
+        terms = Terms(
+            policy=policy_of(retry, max_attempts),
+            timeout=timeout,
+            queue=queue,
+            priority=priority,
+            keep_result=keep_result,
+        )
+
+        def declare(fn: Callable[P, R]) -> Handler[P, R]:
+            kind = getattr(fn, "__name__", repr(fn)) if name is None else name
+            handler = Handler(self._accept, kind, fn, terms)
+            self._add(handler)
+            return handler
+
+        return declare if fn is None else declare(fn)
+
+    def _add(self, handler: Handler[..., Any]) -> None:
+        other = self.handlers.get(handler.kind)
+        # The same function again is a notebook's cell, run again.
+        if other is not None and other.home != handler.home:
+            raise ConfigError(
+                f"{handler.kind!r} is the kind of {other.home} already; give {handler.home} another name="
+            )
+        self.handlers[handler.kind] = handler
+
+    def policy(self, kind: str) -> RetryPolicy:
+        """Return the retry policy of `kind`: the default one where there is no handler."""
+        return self._terms(kind).policy
+
+    def _terms(self, kind: str) -> Terms:
+        handler = self.handlers.get(kind)
+        return _UNKNOWN if handler is None else handler.terms
+
+    def enqueue(
+        self,
+        kind: str,
+        /,
+        *,
+        delay: DurationLike | None = None,
+        run_at: datetime | None = None,
+        priority: int | None = None,
+        queue: str | None = None,
+        max_attempts: Limit = ...,
+        **arguments: Any,
+    ) -> JobId:
+        """Put a job on the queue by the name of its kind, for processes that do not have the handler.
+
+        Where this process has it, the arguments are checked as its own `enqueue` does.
+
+        Raises:
+            PayloadError: the arguments do not fit the handler, or cannot be stored as JSON.
+            ConfigError: an option cannot be used.
+            StorageError: the store could not take it.
+        """
+        placement = Placement(
+            delay=delay, run_at=run_at, priority=priority, queue=queue, max_attempts=max_attempts
+        )
+        return self._accept(kind, [self._payload(kind, arguments)], placement)[0]
+
+    def enqueue_many(
+        self, kind: str, calls: Iterable[Mapping[str, Any]], /, **options: Unpack[Options]
+    ) -> list[JobId]:
+        """Put a job on the queue for each of `calls`, arguments by name: all in one commit, or none.
+
+        The options are those of `enqueue`, for all of them.
+
+        Raises:
+            PayloadError: one of the calls cannot be stored; the message says which.
+            ConfigError: an option cannot be used.
+            StorageError: the store could not take them.
+        """
+        placement = Placement(**options)
+        return self._accept(kind, encoded(calls, lambda call: self._payload(kind, call)), placement)
+
+    def _payload(self, kind: str, arguments: Mapping[str, Any]) -> str:
+        check_kind(kind)
+        handler = self.handlers.get(kind)
+        if handler is None:
+            return encode(dict(arguments), kind)
+        return handler.arguments.encode(handler.arguments.bind((), arguments))
+
+    def _accept(self, kind: str, payloads: Sequence[str], placement: Placement) -> list[JobId]:
+        terms, present, here = self._terms(kind), now(), self._here
+        run_at = placement.start(present)
+        limit = terms.policy.max_attempts if placement.max_attempts is ... else placement.max_attempts
+        jobs = [
+            NewJob(
+                id=here.mint.mint(present),
+                kind=kind,
+                run_at=run_at,
+                queue=placement.queue or terms.queue,
+                payload=payload,
+                max_attempts=UNLIMITED if limit is None else limit,
+                priority=terms.priority if placement.priority is None else placement.priority,
+            )
+            for payload in payloads
+        ]
+        ids = here.open().enqueue(jobs, present) if jobs else []
+        for worker in here.workers:
+            worker.ring(len(ids))
+        return ids
+
+    def get(self, job: JobId | str) -> Job:
+        """Return a job as it stands, by its id or the text of it.
+
+        Raises:
+            NotFound: there is none of that id.
+            ConfigError: the text is not an id.
+        """
+        found = self.storage.get(job if isinstance(job, JobId) else JobId.parse(job))
+        if found is None:
+            raise NotFound(f"there is no job {job} in this queue")
+        return found
+
+    def worker(
+        self,
+        *,
+        concurrency: int = 8,
+        queues: Sequence[str] | None = None,
+        lease: DurationLike = "60s",
+        poll: DurationLike = "1s",
+        shutdown_timeout: DurationLike = "30s",
+        burst: bool = False,
+    ) -> LiveWorker:
+        """Return a worker for this queue's jobs; `run` it, or `start` it in the background.
+
+        It runs `concurrency` handlers at a time, of jobs on `queues`: "default" and those that handlers are
+        declared for, unless given. A dead worker's jobs come back after `lease`. Jobs that another process
+        enqueues are found within `poll`. Told to stop, it lets handlers run on for `shutdown_timeout`. With
+        `burst` it stops by itself once no job is due and none runs.
+
+        Raises:
+            ConfigError: a setting cannot be used, an annotation cannot be read, or there is no handler.
+            StorageError: the store cannot be opened.
+        """
+        if not self.handlers:
+            raise ConfigError("this queue has no handlers; import the modules that declare them first")
+        for handler in self.handlers.values():
+            handler.arguments.check()
+        if queues is None:
+            queues = sorted({DEFAULT_QUEUE, *(handler.terms.queue for handler in self.handlers.values())})
+        settings = WorkerSettings(
+            slots=checked_concurrency(concurrency),
+            queues=cast("tuple[str, ...]", queues),
+            lease=lease,
+            poll=poll,
+            shutdown_timeout=shutdown_timeout,
+            burst=burst,
+        )
+        worker = LiveWorker(self.storage, self.handlers, self.policy, settings)
+        self._here.workers.add(worker)
+        return worker
+
+    def run_worker(self, **settings: Unpack[WorkerOptions]) -> None:
+        """Run a worker until it is stopped, by SIGTERM, SIGINT or `stop_worker`; settings as of `worker`.
+
+        The first signal lets running handlers end, the second gives their jobs back at once. Where this is
+        not the main thread, signals are left alone.
+
+        Raises:
+            ConfigError: a setting cannot be used, an annotation cannot be read, or there is no handler.
+            StorageError: the store cannot be opened, or failed for longer than a worker waits.
+        """
+        self.worker(**settings).run()
+
+    def stop_worker(self, *, at_once: bool = False) -> None:
+        """Tell the workers of this process to stop, from any thread; do not wait for them."""
+        for worker in list(self._here.workers):
+            worker.stop(at_once=at_once)
