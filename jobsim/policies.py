@@ -55,9 +55,7 @@ faktory = _preset(
 # Source: Celery, app/task.py: default_retry_delay 180 s, max_retries 3.
 celery = _preset("celery", Fixed("180s"), 4)
 # Source: Celery, utils/time.py: with retry_backoff=True, whole seconds on 0..min(2^retries, 600).
-celery_backoff = _preset(
-    "celery_backoff", Exponential(base="1s", cap="10m", jitter=Full(step="1s")), 4
-)
+celery_backoff = _preset("celery_backoff", Exponential(base="1s", cap="10m", jitter=Full(step="1s")), 4)
 # Source: Dramatiq, middleware/retries.py and common.py: 15 s * 2^n * U(1, 2), n from 0; where that
 # passes 7 d, 7 d * U(0.5, 1); 20 retries.
 dramatiq = _preset("dramatiq", Exponential(base="15s", cap="7d", jitter="stretched"), 21)

@@ -1,7 +1,7 @@
 """One run over time, and its latencies, on grids that all runs of a comparison share."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -107,7 +107,7 @@ class Profiles:
         grid: Grid,
         horizon_s: float,
         outages: tuple[Outage, ...],
-        runs: dict[str, Iterable[Curves]],
+        runs: Mapping[str, Iterable[Curves]],
     ) -> Self:
         """Stack the curves of each policy's runs."""
         stacked = {label: list(curves) for label, curves in runs.items()}

@@ -6,7 +6,7 @@ come. No delay exceeds the cap, jitter included, and any attempt number works: g
 
 import math
 from dataclasses import MISSING, dataclass, fields
-from typing import Final, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from jobsim.core.errors import ConfigError
 from jobsim.core.fields import DurationField, OptionalDurationField, default

@@ -59,9 +59,7 @@ _SUCCESS: Final = Decision(Kind.SUCCEED, Why("succeeded"))
 _LOST: Final = Error("jobsim.Lost", "the lease ended without a settlement")
 
 
-def decide(
-    lease: Lease, outcome: Outcome, policy: RetryPolicy, now: Instant, random: Stream
-) -> Decision:
+def decide(lease: Lease, outcome: Outcome, policy: RetryPolicy, now: Instant, random: Stream) -> Decision:
     """Return what becomes of the attempt under `lease` that ended in `outcome` at `now`.
 
     Pure but for `random`, this attempt's own jitter stream. Never raises for what a policy does: one

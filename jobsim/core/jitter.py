@@ -198,4 +198,3 @@ def jitter_text(value: Jitter) -> str:
     except TypeError:  # a user's jitter need not be hashable
         name = None
     return repr(name) if name else repr(value)
-

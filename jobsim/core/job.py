@@ -95,9 +95,9 @@ class Job:
 
     `attempt` counts claims (from 1 while the first run is under way) and never passes
     `max_attempts`, the limit in force. `budget` is how many attempts one enqueue or requeue grants:
-    a requeue sets `max_attempts` to `attempt + budget` and leaves `attempt` as it is. `token` grows by one at each
-    claim and is never lowered. `enqueued` is when the job last became fresh (enqueue or requeue),
-    `created` when it was first accepted. `delay` is the last backoff delay.
+    a requeue sets `max_attempts` to `attempt + budget` and leaves `attempt` as it is. `token` grows by
+    one at each claim and is never lowered. `enqueued` is when the job last became fresh (enqueue or
+    requeue), `created` when it was first accepted. `delay` is the last backoff delay.
     """
 
     id: JobId

@@ -32,7 +32,7 @@ class Error:
         names = tuple(error_name(c) for c in type(exception).__mro__[:-1])
         try:
             text = str(exception)
-        except Exception:
+        except Exception:  # noqa: BLE001  # whatever a user's __str__ raises
             text = "(its message could not be read: __str__ raised)"
         return cls(names[0], text[:ERROR_TEXT_LIMIT], names)
 

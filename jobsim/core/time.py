@@ -130,9 +130,7 @@ def _text(micros: int) -> str:
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     decimals = f"{fraction / SECOND:.6f}"[1:].rstrip("0") if fraction else ""
-    parts = [
-        f"{amount}{unit}" for amount, unit in ((days, "d"), (hours, "h"), (minutes, "m")) if amount
-    ]
+    parts = [f"{amount}{unit}" for amount, unit in ((days, "d"), (hours, "h"), (minutes, "m")) if amount]
     if seconds or decimals:
         parts.append(f"{seconds}{decimals}s")
     return "".join(parts)

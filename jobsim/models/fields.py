@@ -130,7 +130,7 @@ ErrorLike = Error | type[BaseException] | str
 built in may name its bases, as in ``"stripe.CardError < stripe.StripeError: declined"``."""
 
 
-def as_error(value: ErrorLike) -> Error:
+def as_error(value: object) -> Error:
     """Return `value` as an `Error` that knows the base classes, those of built-in ones included.
 
     Raises:
@@ -153,10 +153,9 @@ def as_error(value: ErrorLike) -> Error:
 def error_text(error: Error) -> str:
     """Return the shortest text that `as_error` reads back as `error`."""
     message = f": {error.message}" if error.message else ""
-    for names in (error.lineage[:count] for count in range(1, len(error.lineage) + 1)):
-        if as_error(text := " < ".join(names) + message) == error:
-            break
-    return text
+    names = error.lineage or (error.kind,)
+    texts = [" < ".join(names[:count]) + message for count in range(1, len(names) + 1)]
+    return next((text for text in texts if as_error(text) == error), texts[-1])
 
 
 def _error(names: Sequence[str], message: str) -> Error:

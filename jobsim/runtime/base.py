@@ -1,7 +1,7 @@
 """The verbs a loop may await, and nothing else: what makes one worker run in both worlds."""
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, TypeVarTuple, TypeVar
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 from jobsim.core.time import Duration, Instant
 

@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
-from jobsim.sim.world import run_world
 
 from jobsim.analysis import report, summary, verdict
 from jobsim.analysis.curves import Profiles
@@ -15,6 +14,7 @@ from jobsim.sim.pictures import ComparisonPlots
 from jobsim.sim.replication import replication_seed
 from jobsim.sim.result import SimResult
 from jobsim.sim.scenario import Scenario
+from jobsim.sim.world import run_world
 
 
 class Comparison:

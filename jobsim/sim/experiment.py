@@ -24,6 +24,7 @@ def compare(
     seed: int | None = None,
     n_jobs: int | None = None,
     storage: str = "memory",
+    *,
     progress: bool | None = None,
 ) -> Comparison:
     """Run `scenario` `replications` times under each of `policies` and return what can be told of them.
@@ -49,7 +50,7 @@ def compare(
         for label, policy in scenario.policies.items()
     ]
     done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
-    return _collected(scenario, seed, storage, _watched(done, len(tasks), scenario.name, progress))
+    return _collected(scenario, seed, storage, _watched(done, len(tasks), scenario.name, progress=progress))
 
 
 def _looked_up(scenario: Scenario, policies: PoliciesLike) -> Mapping[str, RetryPolicy] | list[RetryPolicy]:
@@ -79,7 +80,7 @@ def _collected(scenario: Scenario, seed: int, storage: str, done: Iterable[Repli
 
 
 def _watched(
-    done: Iterable[Replication], total: int, name: str, progress: bool | None
+    done: Iterable[Replication], total: int, name: str, *, progress: bool | None
 ) -> Iterator[Replication]:
     """Yield the replications under a progress bar."""
     # In a notebook without ipywidgets, tqdm.auto would warn.

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from jobsim.sim.world import Run, run_world
-
 from jobsim.analysis.arrays import History
 from jobsim.analysis.curves import Curves, Grid
 from jobsim.analysis.measures import Outage, Setting, measures
@@ -11,6 +9,7 @@ from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Streams
 from jobsim.models.failures import Outage as OutageModel
 from jobsim.sim.scenario import Scenario
+from jobsim.sim.world import Run, run_world
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from functools import cached_property
 
 import pandas as pd
-from jobsim.sim.world import Run
 
 from jobsim.analysis import frames
 from jobsim.analysis.arrays import History
@@ -14,6 +13,7 @@ from jobsim.analysis.summary import HEADLINE, in_words, table_of_runs
 from jobsim.core.events import EventLog
 from jobsim.sim.pictures import RunPlots
 from jobsim.sim.replication import grid_of, setting_of
+from jobsim.sim.world import Run
 
 
 class SimResult:

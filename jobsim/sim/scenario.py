@@ -137,8 +137,9 @@ class Scenario(Model):
             )
             for index, kind in _repeated_kinds(value)
         ]
+        jobs: tuple[JobClass, ...] = ()
         try:
-            jobs: tuple[JobClass, ...] = validate(value)
+            jobs = validate(value)
         except ValidationError as error:
             errors += [
                 InitErrorDetails(type=e["type"], loc=e["loc"], input=e["input"], ctx=e.get("ctx", {}))
@@ -178,7 +179,7 @@ class Scenario(Model):
         try:
             scenario = cls.model_validate(data, context=FROM_FILE)
         except ValidationError as error:
-            found += problems(error, cls, also=("compare",))
+            raise source.error([*found, *problems(error, cls, also=("compare",))]) from None
         if found:
             raise source.error(found)
         return scenario

@@ -1,12 +1,11 @@
 """One scenario, one policy, one run."""
 
-from jobsim.sim.world import run_world
-
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.policy import RetryPolicy
 from jobsim.policies import PRESETS
 from jobsim.sim.result import SimResult
 from jobsim.sim.scenario import Scenario
+from jobsim.sim.world import run_world
 
 
 def simulate(
@@ -38,7 +37,7 @@ def check_scenario(scenario: object) -> None:
         raise ConfigError(f"{scenario!r} is not a Scenario; read a file by Scenario.from_toml(path)")
 
 
-def policy_of(scenario: Scenario, policy: RetryPolicy | str) -> RetryPolicy:
+def policy_of(scenario: Scenario, policy: object) -> RetryPolicy:
     """Return `policy`, looked up in the scenario and then in the presets if it is a name.
 
     Raises:
@@ -53,7 +52,7 @@ def policy_of(scenario: Scenario, policy: RetryPolicy | str) -> RetryPolicy:
     raise ConfigError(f"no policy is called {policy!r}{hint}; there are: {', '.join(known)}")
 
 
-def seed_of(scenario: Scenario, seed: int | None) -> int:
+def seed_of(scenario: Scenario, seed: object) -> int:
     """Return `seed`, or the scenario's own where there is none.
 
     Raises:

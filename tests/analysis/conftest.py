@@ -15,6 +15,7 @@ from jobsim.core.time import SECOND, Instant
 from jobsim.core.transitions import Kind
 
 BEGAN = Instant(1_700_000_000 * SECOND)
+NO_WHY = Why()
 WORKER = WorkerId("worker-1")
 
 
@@ -31,7 +32,7 @@ class Story:
     def log(self) -> EventLog:
         return EventLog.of(self.events)
 
-    def add(self, kind: Kind, job: int, at: float, why: Why = Why(), due: float | None = None) -> None:
+    def add(self, kind: Kind, job: int, at: float, why: Why = NO_WHY, due: float | None = None) -> None:
         self.events.append(
             Event(
                 seq=len(self.events) + 1,
@@ -102,8 +103,8 @@ def began() -> Instant:
 
 
 def table(policies: dict[str, dict[str, float]], replications: int, spread: float = 0.01) -> pd.DataFrame:
-    """A table of runs: each measure is its policy's value, give or take `spread`, the same for all policies."""
-    noise = np.random.default_rng(1).normal(0, spread, (replications, len(MEASURES)))
+    """A table of runs: each measure is its policy's value, give or take the same noise for all policies."""
+    noise = np.random.default_rng(1).normal(0, spread, (replications, len(MEASURES)))  # noqa: TID251
     typical = dict.fromkeys(MEASURES, 1.0) | {"jobs": 100.0, "unfinished": 0.0, "cancelled": 0.0}
     typical |= {"success_rate": 0.9, "dead_letter_rate": 0.1, "unfinished_rate": 0.0, "recovered": 1.0}
     own = dict(zip(MEASURES, range(len(MEASURES)), strict=True))
@@ -129,7 +130,7 @@ def profiles() -> Callable[..., Profiles]:
 
     def make(labels: Iterable[str], replications: int) -> Profiles:
         grid = Grid(60.0, 60)
-        random = np.random.default_rng(2)
+        random = np.random.default_rng(2)  # noqa: TID251
         runs = {
             label: [
                 Curves(

@@ -89,7 +89,7 @@ def test_attempts_agree_with_a_walk_over_the_events(events: list[Event]) -> None
         assert _same(row["retry_delay_s"], end.due - end.at if end and end.due is not None else None)
 
 
-def _same(seconds: float, micros: int | None) -> bool:
+def _same(seconds: Any, micros: int | None) -> bool:
     return math.isnan(seconds) if micros is None else seconds == pytest.approx(micros / SECOND)
 
 

@@ -17,7 +17,7 @@ OUTAGE = Outage(100, 110, 110)
 
 
 def setting(began: Instant, length: float = 1000, **changes: Any) -> Setting:
-    values = {"horizon_s": 1000.0, "slots": 2, "outages": (OUTAGE,)} | changes
+    values: dict[str, Any] = {"horizon_s": 1000.0, "slots": 2, "outages": (OUTAGE,)} | changes
     return Setting(began, Instant(began + round(length * SECOND)), **values)
 
 
@@ -114,7 +114,7 @@ def test_recovery_ends_when_the_backlog_is_back(story: Any, began: Instant) -> N
     """It is the time from the outage's end until the backlog is at most its average before it."""
     with_outage(story, back_at=150)
     found = measures(History.of(story.log), setting(began))
-    assert (found["recovery_s"], found["recovered"]) == (pytest.approx(40), 1)
+    assert (found["recovery_s"], found["recovered"]) == pytest.approx((40, 1))
     assert found["peak_backlog"] == 3
 
 
@@ -122,7 +122,7 @@ def test_recovery_is_cut_where_jobs_stop_arriving(story: Any, began: Instant) ->
     """A backlog that only falls after the horizon has not recovered."""
     with_outage(story, back_at=450)
     found = measures(History.of(story.log), setting(began, horizon_s=400.0))
-    assert (found["recovery_s"], found["recovered"]) == (pytest.approx(290), 0)
+    assert (found["recovery_s"], found["recovered"]) == pytest.approx((290, 0))
 
 
 def test_recovery_leaves_out_kinds_that_never_succeed(story: Any, began: Instant) -> None:

@@ -76,7 +76,7 @@ def test_dead_letters_show_what_else_did_not_succeed(table: Table) -> None:
 @pytest.mark.parametrize("replications", [1, 3])
 def test_overview_says_what_its_intervals_are(replications: int, table: Table, profiles: Make) -> None:
     """Four panels, one legend, and how many replications the picture rests on."""
-    runs = table(dict.fromkeys(LABELS, {}), replications)
+    runs = table({label: {} for label in LABELS}, replications)
     figure = plots.overview(runs, profiles(LABELS, replications), Figure(), "my scenario")
     assert len(figure.axes) == 4
     assert len(figure.legends[0].get_texts()) == 12

@@ -1,7 +1,7 @@
 """The report is one page that needs nothing else, escapes all it shows, and appears whole or not at all."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -98,12 +98,11 @@ def test_report_leaves_only_its_two_files(small: Small, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def failing_replace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def fail(self: Path, target: Path) -> Path:
+def failing_replace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device", str(target))
 
     monkeypatch.setattr(Path, "replace", fail)
-    yield
 
 
 @pytest.mark.usefixtures("failing_replace")

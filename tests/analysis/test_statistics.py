@@ -101,7 +101,7 @@ def test_paired_difference_is_the_paired_t_test(values: list[float]) -> None:
     baseline = [v * 0.5 + i**2 for i, v in enumerate(values)]
     difference = np.subtract(values, baseline)
     found = paired_difference(values, baseline)
-    if np.std(difference) > 1e-3 * max(1, abs(np.mean(difference))):
+    if np.std(difference) > 1e-3 * max(1, abs(float(np.mean(difference)))):
         expected = stats.ttest_rel(values, baseline)
         interval = expected.confidence_interval(0.95)
         assert found.p_value == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)

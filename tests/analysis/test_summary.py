@@ -1,6 +1,7 @@
 """Tables of many runs: what stands in them, and what they refuse."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -60,7 +61,7 @@ def test_summary_refuses_an_unknown_measure(table: Table) -> None:
 def test_differences_are_paired_and_corrected(table: Table) -> None:
     """A shift that all replications share is found, with Holm's p-values above the raw ones."""
     runs = table({"base": {}, "slow": {"latency_p50_s": 1.5}, "same": {}}, 10, spread=0.2)
-    found = differences(runs, "base", measures=["latency_p50_s"]).set_index("policy")
+    found: Any = differences(runs, "base", measures=["latency_p50_s"]).set_index("policy")
     assert found.loc["slow", "significant"]
     assert found.loc["slow", "p_holm"] == pytest.approx(2 * found.loc["slow", "p_value"])
     assert found.loc["slow", "low"] < 0.5 < found.loc["slow", "high"]
@@ -105,7 +106,7 @@ def test_told_apart_corrects_over_all_pairs(table: Table) -> None:
 def test_words_carry_unit_interval_and_bounds(table: Table) -> None:
     """Headings name the unit; cells hold mean and interval; a cut recovery is a lower bound."""
     runs = table({"a": {}, "b": {"recovered": 0.0}}, 8)
-    found = in_words(runs)
+    found: Any = in_words(runs)
     assert list(found.columns)[:2] == ["succeeded, %", "dead letters, %"]
     assert found.loc["b", "recovery, s"].startswith("≥ ")
     assert not found.loc["a", "recovery, s"].startswith("≥ ")
@@ -115,7 +116,7 @@ def test_words_carry_unit_interval_and_bounds(table: Table) -> None:
 def test_words_of_differences_mark_what_is_not_significant(table: Table) -> None:
     """A difference that may be chance carries n.s., one that is proved does not."""
     runs = table({"a": {}, "b": {"latency_p50_s": 2.0}}, 8)
-    found = differences_in_words(runs, "a")
+    found: Any = differences_in_words(runs, "a")
     assert found.loc["b", "p50 latency, s"].startswith("+")
     assert not found.loc["b", "p50 latency, s"].endswith("n.s.")
     assert found.loc["b", "p95 latency, s"].endswith("n.s.")

@@ -31,7 +31,7 @@ SCENARIO = Scenario.from_text(
     failures = [{ model = "outage", start = "20s", duration = "10s", recovery = "5s" }]
 
     [policies.ours]
-    backoff = { kind = "fixed", delay = "2s" }
+    backoff = { kind = "fixed", base = "2s" }
     max_attempts = 3
     """
 )
@@ -82,7 +82,7 @@ def test_results_times_count_from_the_beginning(result: SimResult) -> None:
 
 def test_summary_explains_every_measure(result: SimResult) -> None:
     """Each measure has its value, its unit and its meaning."""
-    found = result.summary()
+    found: Any = result.summary()
     assert list(found.index) == list(MEASURES)
     assert list(found.columns) == ["value", "unit", "meaning"]
     assert found.loc["jobs", "value"] == len(result.jobs)
