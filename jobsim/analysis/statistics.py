@@ -1,7 +1,8 @@
 """Intervals and tests over replications; every result says how many it rests on.
 
 Replications are independent; values that are NaN are left out and `n` counts the rest. Where there are
-too few (one, mostly) bounds and p-values are NaN: nothing is known about the spread then.
+too few (one, mostly) bounds and p-values are NaN: nothing is known about the spread then. A value may be
+infinite (a latency that was never reached); its mean is infinite then and has no bounds.
 """
 
 import math
@@ -46,6 +47,8 @@ def mean_interval(values: ArrayLike, ci: float = 0.95) -> Interval:
     if n < 2:
         return Interval(sample[0] if n else math.nan, math.nan, math.nan, n)
     mean = float(sample.mean())
+    if math.isinf(mean):
+        return Interval(mean, math.nan, math.nan, n)
     half = _half_width(sample, ci)
     return Interval(mean, mean - half, mean + half, n)
 
@@ -97,14 +100,18 @@ def rare_bound(trials: int, ci: float = 0.95) -> float:
 def paired_difference(values: ArrayLike, baseline: ArrayLike, ci: float = 0.95) -> Difference:
     """Return the mean of `values - baseline`, pair by pair, with its t interval and two-sided p-value.
 
-    Where all differences are equal there is no spread to judge by; the p-value is then that of the
-    sign test (1 where they are all zero).
+    Where all differences are equal, or some infinite, there is no spread to judge by; the p-value is
+    then that of the sign test (1 where they are all zero). Pairs that are both infinite are left out.
     """
-    sample = _known(np.asarray(values, float) - np.asarray(baseline, float))
-    n = len(sample)
-    mean = float(sample.mean()) if n else math.nan
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        sample = _known(np.asarray(values, float) - np.asarray(baseline, float))
+        n = len(sample)
+        mean = float(sample.mean()) if n else math.nan
     if n < 2:
         return Difference(mean, math.nan, math.nan, math.nan, n)
+    if not np.isfinite(sample).all():
+        p_value = stats.binomtest(int((sample > 0).sum()), int((sample != 0).sum())).pvalue
+        return Difference(mean, math.nan, math.nan, float(p_value), n)
     if np.allclose(sample, mean, rtol=1e-9, atol=0):
         return Difference(mean, mean, mean, 2.0 ** (1 - n) if mean else 1.0, n)
     half = _half_width(sample, ci)

@@ -7,7 +7,7 @@ from jobsim.analysis.measures import MEASURES, Measure
 from jobsim.analysis.statistics import Interval
 
 _DIGITS: Final = 2
-"""Significant digits of an interval's half width that are shown."""
+"""Significant digits of an interval's half width that are shown, where the mean allows."""
 _MOST_DIGITS: Final = 4
 _MOST_DECIMALS: Final = 5
 
@@ -15,25 +15,33 @@ _MOST_DECIMALS: Final = 5
 def in_text(name: str, interval: Interval, *, lower_bound: bool = False, signed: bool = False) -> str:
     """Return the value of measure `name` and its interval in its unit, which is left to the heading.
 
+    Written as ``mean ±half width``, or ``mean [low, high]`` where the mean is not in the middle.
     `lower_bound` marks a mean over runs that ended too early; `signed` writes a plus, for differences.
     """
     scale = 100 if MEASURES[name].unit == "%" else 1
     mean, low, high = (scale * x for x in interval[:3])
     if math.isnan(mean):
         return "–"
+    if math.isinf(mean):
+        return f"{'+' if mean > 0 else '-'}∞" if signed else "never"
     sign = "≥ " if lower_bound else "+" if signed and mean > 0 else ""
     if math.isnan(low):
-        return f"{sign}{_plain(mean)} ({interval.n} run)"
-    places = _decimals((high - low) / 2, mean)
+        return f"{sign}{_plain(mean)} ({interval.n} run{'s'[: interval.n != 1]})"
+    half = (high - low) / 2
+    places = _decimals(half, mean)
+    if math.isclose(high - mean, half, rel_tol=1e-6, abs_tol=1e-12):
+        return f"{sign}{_fixed(mean, places)} ±{_fixed(half, places)}"
     return f"{sign}{_fixed(mean, places)} [{_fixed(low, places)}, {_fixed(high, places)}]"
 
 
 def with_unit(name: str, interval: Interval, *, lower_bound: bool = False) -> str:
-    """Return the same with the unit behind the value, for running text."""
+    """Return the same with the unit, for running text."""
     text = in_text(name, interval, lower_bound=lower_bound)
-    unit = MEASURES[name].unit
+    unit = "" if math.isinf(interval.mean) else MEASURES[name].unit
+    if not unit or "±" in text:
+        return f"{text} {unit}".strip()
     value, space, rest = text.partition(" [") if " [" in text else text.partition(" (")
-    return f"{value} {unit}{space}{rest}" if unit else text
+    return f"{value} {unit}{space}{rest}"
 
 
 def heading(name: str) -> str:
@@ -50,13 +58,15 @@ def listed(words: list[str]) -> str:
 def _decimals(half_width: float, mean: float) -> int:
     """Return the decimals that show `_DIGITS` digits of the half width, `_MOST_DIGITS` of the mean at most.
 
-    Of an exact mean, those that show three digits; none of a whole number.
+    One digit of the half width is always shown. Of an exact mean, the decimals are those that show
+    three digits; none of a whole number.
     """
-    if half_width == 0 and float(mean).is_integer():
-        return 0
-    wanted = _DIGITS - 1 - _magnitude(half_width) if half_width else 2 - _magnitude(mean)
+    if half_width == 0:
+        wanted = 0 if float(mean).is_integer() else 2 - _magnitude(mean)
+        return max(0, min(wanted, _MOST_DECIMALS))
+    wanted = _DIGITS - 1 - _magnitude(half_width)
     most = _MOST_DIGITS - 1 - _magnitude(mean) if mean else wanted
-    return max(0, min(wanted, most, _MOST_DECIMALS))
+    return max(0, min(max(min(wanted, most), wanted - _DIGITS + 1), _MOST_DECIMALS))
 
 
 def _magnitude(value: float) -> int:

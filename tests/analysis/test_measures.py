@@ -35,16 +35,26 @@ def test_measures_count_jobs_by_their_fate(story: Any, began: Instant) -> None:
     assert (found["success_rate"], found["dead_letter_rate"], found["unfinished_rate"]) == (0.25, 0.25, 0.25)
 
 
-def test_measures_latencies_are_of_jobs_that_succeeded(story: Any, began: Instant) -> None:
-    """Quantiles and mean run over successes only, from creation to success."""
-    for job in range(101):
+def test_latencies_are_quantiles_of_all_jobs(story: Any, began: Instant) -> None:
+    """Jobs that never succeeded count as infinitely late, so that giving up early does not look fast."""
+    for job in range(1, 97):
         story.done(job, at=job, latency=float(job))
-    story.enqueue(200, 0)
+    for job in range(97, 101):
+        story.enqueue(job, 0)
+        story.claim(job, 0)
+        story.bury(job, 1)
     found = measures(History.of(story.log), setting(began))
     assert found["latency_p50_s"] == pytest.approx(50)
     assert found["latency_p95_s"] == pytest.approx(95)
-    assert found["latency_p99_s"] == pytest.approx(99)
-    assert found["latency_mean_s"] == pytest.approx(50)
+    assert found["latency_p99_s"] == math.inf
+
+
+def test_mean_latency_is_of_jobs_that_succeeded(story: Any, began: Instant) -> None:
+    """A mean over all jobs would be infinite wherever one job is lost."""
+    story.done(1, 0, latency=2)
+    story.done(2, 0, latency=4)
+    story.enqueue(3, 0)
+    assert measures(History.of(story.log), setting(began))["latency_mean_s"] == pytest.approx(3)
 
 
 def test_measures_count_attempts_by_how_they_ended(story: Any, began: Instant) -> None:
@@ -111,11 +121,22 @@ def with_outage(story: Any, back_at: float) -> None:
 
 
 def test_recovery_ends_when_the_backlog_is_back(story: Any, began: Instant) -> None:
-    """It is the time from the outage's end until the backlog is at most its average before it."""
+    """It is the time from the outage's end until the backlog is about its average before it."""
     with_outage(story, back_at=150)
     found = measures(History.of(story.log), setting(began))
     assert (found["recovery_s"], found["recovered"]) == pytest.approx((40, 1))
     assert found["peak_backlog"] == 3
+
+
+def test_recovery_leaves_a_hundredth_of_the_rise_to_stragglers(story: Any, began: Instant) -> None:
+    """Of 200 jobs that piled up, 198 done are enough; the time average before them is 0."""
+    for job in range(200):
+        story.enqueue(job, 105)
+        story.claim(job, 105)
+    for job in range(198):
+        story.succeed(job, 150 + job)
+    found = measures(History.of(story.log), setting(began))
+    assert (found["recovery_s"], found["recovered"]) == pytest.approx((150 + 197 - 110, 1))
 
 
 def test_recovery_is_cut_where_jobs_stop_arriving(story: Any, began: Instant) -> None:

@@ -95,6 +95,24 @@ def test_share_interval_is_clopper_pearson() -> None:
     assert share_interval(0, 0).n == 0
 
 
+def test_mean_of_an_infinite_value_has_no_interval() -> None:
+    """What was never reached in one run has no finite mean, and no bounds that would hide it."""
+    found = mean_interval([1.0, math.inf, 3.0])
+    assert (found.mean, found.n) == (math.inf, 3)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_paired_difference_of_infinite_values_is_judged_by_signs() -> None:
+    """Never is later than any number, in every pair; two nevers tell nothing."""
+    found = paired_difference([math.inf] * 10, [*range(9), math.inf])
+    assert (found.difference, found.n) == (math.inf, 9)
+    assert found.p_value == pytest.approx(2 * 0.5**9)
+    mixed = paired_difference([math.inf, 1, 2, 3], [0.0, 2, 3, 4])
+    assert mixed.p_value == pytest.approx(stats.binomtest(1, 4).pvalue)
+    assert math.isnan(paired_difference([math.inf] * 3, [math.inf] * 3).p_value)
+
+
 @given(samples)
 def test_paired_difference_is_the_paired_t_test(values: list[float]) -> None:
     """Interval and p-value are scipy's."""

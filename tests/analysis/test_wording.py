@@ -11,18 +11,20 @@ from jobsim.analysis.wording import heading, in_text, listed, with_unit
 @pytest.mark.parametrize(
     ("name", "interval", "text"),
     [
+        ("latency_p50_s", Interval(12.345, 12.295, 12.395, 9), "12.35 ±0.05"),
         ("latency_p50_s", Interval(12.3456, 12.3, 12.4, 9), "12.35 [12.30, 12.40]"),
-        ("latency_p50_s", Interval(511.8021, 511.755, 511.849, 9), "511.8 [511.8, 511.8]"),
-        ("attempts", Interval(12345.6, 12000, 12691.2, 9), "12,346 [12,000, 12,691]"),
-        ("dead_letter_rate", Interval(0.0031, 0.0025, 0.0037, 9), "0.310 [0.250, 0.370]"),
+        ("latency_p50_s", Interval(511.802, 511.755, 511.849, 9), "511.80 ±0.05"),
+        ("attempts", Interval(12345.6, 12000, 12691.2, 9), "12,346 ±346"),
+        ("dead_letter_rate", Interval(0.0031, 0.0025, 0.0037, 9), "0.310 ±0.060"),
         ("dead_letter_rate", Interval(0, 0, 0.0003, 9), "0.000 [0.000, 0.030]"),
-        ("jobs", Interval(500, 500, 500, 9), "500 [500, 500]"),
+        ("jobs", Interval(500, 500, 500, 9), "500 ±0"),
         ("latency_p50_s", Interval(1.23456, math.nan, math.nan, 1), "1.23 (1 run)"),
         ("latency_p50_s", Interval(math.nan, math.nan, math.nan, 0), "–"),
+        ("latency_p50_s", Interval(math.inf, math.nan, math.nan, 9), "never"),
     ],
 )
 def test_text_shows_the_digits_that_the_interval_allows(name: str, interval: Interval, text: str) -> None:
-    """Two digits of the half width, four of the mean at most; shares in per cent; no interval, no bounds."""
+    """Two digits of the half width where four of the mean give room, one always; shares in per cent."""
     assert in_text(name, interval) == text
 
 
@@ -31,9 +33,17 @@ def test_text_never_shows_a_negative_zero() -> None:
     assert in_text("latency_p50_s", Interval(-0.001, -0.5, 0.5, 4)) == "0.00 [-0.50, 0.50]"
 
 
+def test_text_of_an_infinite_difference_has_its_sign() -> None:
+    """A policy whose latency is never reached is later than any other by more than any number."""
+    assert in_text("latency_p50_s", Interval(math.inf, math.nan, math.nan, 9), signed=True) == "+∞"
+    assert in_text("latency_p50_s", Interval(-math.inf, math.nan, math.nan, 9), signed=True) == "-∞"
+
+
 def test_unit_stands_behind_the_value() -> None:
     """In running text the unit follows the value, with or without an interval."""
-    assert with_unit("latency_p50_s", Interval(12, 11, 13, 5)) == "12.0 s [11.0, 13.0]"
+    assert with_unit("latency_p50_s", Interval(12, 11, 13, 5)) == "12.0 ±1.0 s"
+    assert with_unit("dead_letter_rate", Interval(0, 0, 0.03, 5)) == "0.0 % [0.0, 3.0]"
+    assert with_unit("latency_p50_s", Interval(math.inf, math.nan, math.nan, 5)) == "never"
     assert with_unit("latency_p50_s", Interval(12, math.nan, math.nan, 1)) == "12 s (1 run)"
     assert heading("dead_letter_rate") == "dead letters, %"
 
