@@ -16,6 +16,7 @@ from scipy import stats
 
 from jobsim.analysis.curves import LATENCIES_S, Profiles
 from jobsim.analysis.summary import interval, policies
+from jobsim.analysis.wording import time_text
 
 Floats = NDArray[np.float64]
 
@@ -141,14 +142,6 @@ def with_legend(ax: Axes) -> Axes:
     if len(ax.get_legend_handles_labels()[1]) > 1:
         ax.legend(frameon=False, fontsize="small", handlelength=3.5)
     return ax
-
-
-def time_text(seconds: float) -> str:
-    """Return a length of time in its most natural unit, such as ``10 s`` or ``2.8 h``."""
-    for least, unit, name in ((86_400, 86_400, "d"), (3600, 3600, "h"), (60, 60, "min"), (1, 1, "s")):
-        if seconds >= least:
-            return f"{seconds / unit:.3g} {name}"
-    return f"{seconds * 1000:.3g} ms"
 
 
 def _over_time(profiles: Profiles, series: dict[str, Floats], at_s: Floats, ax: Axes, ci: float) -> None:

@@ -10,6 +10,7 @@ _DIGITS: Final = 2
 """Significant digits of an interval's half width that are shown, where the mean allows."""
 _MOST_DIGITS: Final = 4
 _MOST_DECIMALS: Final = 5
+_SECONDS: Final = {"d": 86_400, "h": 3600, "min": 60, "s": 1, "ms": 1e-3}
 
 
 def in_text(name: str, interval: Interval, *, lower_bound: bool = False, signed: bool = False) -> str:
@@ -48,6 +49,27 @@ def heading(name: str) -> str:
     """Return what heads a column of measure `name`, with its unit."""
     measure: Measure = MEASURES[name]
     return f"{measure.label}, {measure.unit}" if measure.unit else measure.label
+
+
+def time_text(seconds: float) -> str:
+    """Return a length of time in its most natural unit, such as ``10 s`` or ``2.8 h``."""
+    return " ".join(_natural(seconds, 3))
+
+
+def time_span(low_s: float, high_s: float) -> str:
+    """Return two lengths of time, two digits each, such as ``20-27 min``; one where they read the same."""
+    if math.isinf(high_s):
+        return "never"
+    (low, small), (high, unit) = _natural(low_s, 2), _natural(high_s, 2)
+    if (low, small) == (high, unit):
+        return f"{high} {unit}"
+    return f"{low}{'' if small == unit else f' {small}'}-{high} {unit}"
+
+
+def _natural(seconds: float, digits: int) -> tuple[str, str]:
+    """Return the number, to so many digits, and the unit."""
+    unit = next((unit for unit, least in _SECONDS.items() if seconds >= least), "ms" if seconds else "s")
+    return f"{float(f'{seconds / _SECONDS[unit]:.{digits}g}'):g}", unit
 
 
 def listed(words: list[str]) -> str:

@@ -102,11 +102,3 @@ def test_curves_can_be_drawn_where_nothing_happened(profiles: Make) -> None:
         figure = Figure()
         draw(made, figure.subplots())
         figure.canvas.draw()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.05, "50 ms"), (1, "1 s"), (90, "1.5 min"), (7200, "2 h"), (864_000, "10 d")]
-)
-def test_time_is_shown_in_its_natural_unit(seconds: float, text: str) -> None:
-    """The largest unit that leaves a number of at least one."""
-    assert plots.time_text(seconds) == text

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from jobsim.analysis.statistics import Interval
-from jobsim.analysis.wording import heading, in_text, listed, with_unit
+from jobsim.analysis.wording import heading, in_text, listed, time_span, time_text, with_unit
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,28 @@ def test_unit_stands_behind_the_value() -> None:
 def test_list_reads_as_prose(words: list[str], text: str) -> None:
     """The last word follows `and`."""
     assert listed(words) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.05, "50 ms"), (1, "1 s"), (90, "1.5 min"), (7200, "2 h"), (864_000, "10 d")]
+)
+def test_time_is_shown_in_its_natural_unit(seconds: float, text: str) -> None:
+    """The largest unit that leaves a number of at least one."""
+    assert time_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0, 0, "0 s"),
+        (540, 540, "9 min"),
+        (10.2, 101.9, "10 s-1.7 min"),
+        (1190, 1621, "20-27 min"),
+        (0.25, 0.75, "250-750 ms"),
+        (86_400 * 20.1, 86_400 * 20.2, "20 d"),
+        (math.inf, math.inf, "never"),
+    ],
+)
+def test_span_names_a_unit_once(low: float, high: float, text: str) -> None:
+    """Two units stand only where they differ; two times that read the same are one."""
+    assert time_span(low, high) == text
