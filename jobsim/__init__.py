@@ -1,1 +1,121 @@
-"""A persistent job queue, and a simulator that runs the same engine."""
+"""A persistent job queue, and a simulator that runs the same engine.
+
+Names are imported when first used, so that a worker loads no tables, plots or simulation.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from jobsim import policies
+    from jobsim.core.backoff import Backoff, Decorrelated, Exponential, Fixed, Linear, NoBackoff, Polynomial
+    from jobsim.core.errors import (
+        ConfigError,
+        IllegalTransition,
+        JobsimError,
+        NotFound,
+        PayloadError,
+        StorageBusy,
+        StorageError,
+        StorageForeign,
+        StorageFull,
+        StorageReadOnly,
+        UnknownKind,
+    )
+    from jobsim.core.jitter import Added, Equal, Full, Growth, Jitter, NoJitter, Proportional, Stretched
+    from jobsim.core.job import Job, JobId, State
+    from jobsim.core.outcome import Cancel, RetryAfter, Snooze
+    from jobsim.core.policy import RetryPolicy
+    from jobsim.core.time import Duration, Instant
+    from jobsim.live.attempt import Attempt, current_attempt
+    from jobsim.live.handler import Handler
+    from jobsim.live.worker import LiveWorker
+    from jobsim.queue import Queue
+    from jobsim.sim import Comparison, Scenario, SimResult, compare, simulate
+
+    __version__: str
+
+__all__ = [
+    "Added",
+    "Attempt",
+    "Backoff",
+    "Cancel",
+    "Comparison",
+    "ConfigError",
+    "Decorrelated",
+    "Duration",
+    "Equal",
+    "Exponential",
+    "Fixed",
+    "Full",
+    "Growth",
+    "Handler",
+    "IllegalTransition",
+    "Instant",
+    "Jitter",
+    "Job",
+    "JobId",
+    "JobsimError",
+    "Linear",
+    "LiveWorker",
+    "NoBackoff",
+    "NoJitter",
+    "NotFound",
+    "PayloadError",
+    "Polynomial",
+    "Proportional",
+    "Queue",
+    "RetryAfter",
+    "RetryPolicy",
+    "Scenario",
+    "SimResult",
+    "Snooze",
+    "State",
+    "StorageBusy",
+    "StorageError",
+    "StorageForeign",
+    "StorageFull",
+    "StorageReadOnly",
+    "Stretched",
+    "UnknownKind",
+    "compare",
+    "current_attempt",
+    "policies",
+    "simulate",
+]
+
+_NAMES: Final = {
+    "core.backoff": "Backoff Decorrelated Exponential Fixed Linear NoBackoff Polynomial",
+    "core.errors": "ConfigError IllegalTransition JobsimError NotFound PayloadError StorageBusy StorageError "
+    "StorageForeign StorageFull StorageReadOnly UnknownKind",
+    "core.jitter": "Added Equal Full Growth Jitter NoJitter Proportional Stretched",
+    "core.job": "Job JobId State",
+    "core.outcome": "Cancel RetryAfter Snooze",
+    "core.policy": "RetryPolicy",
+    "core.time": "Duration Instant",
+    "live.attempt": "Attempt current_attempt",
+    "live.handler": "Handler",
+    "live.worker": "LiveWorker",
+    "queue": "Queue",
+    "sim": "Comparison Scenario SimResult compare simulate",
+}
+_HOMES: Final = {name: f"{__name__}.{home}" for home, names in _NAMES.items() for name in names.split()}
+
+
+if not TYPE_CHECKING:  # a type checker would take every misspelt name for an object
+
+    def __getattr__(name: str) -> object:
+        if name == "policies":
+            return import_module(f"{__name__}.policies")
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("jobsim")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return __all__

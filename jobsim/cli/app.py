@@ -34,7 +34,7 @@ app.command(rich_help_panel=_SIMULATED)(simulation.run)
 app.command(rich_help_panel=_SIMULATED)(simulation.validate)
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it so
     if wanted:
         try:
             typer.echo(f"jobsim {installed_version('jobsim')}")

@@ -1,33 +1,43 @@
 """The database that reading and operator commands look at; they never make one."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from jobsim.cli.options import usage
 from jobsim.cli.target import load_queue
-from jobsim.core.errors import StorageError
-from jobsim.core.time import Instant
+from jobsim.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from jobsim.queue import Queue
+    from jobsim.live.stores import Address
     from jobsim.storage.base import Storage
-
-
-def now() -> Instant:
-    from jobsim.runtime.live import LiveRuntime
-
-    return LiveRuntime().now()
 
 
 @contextmanager
 def open_database(where: str) -> "Iterator[Storage]":
-    with usage("--url"):
-        if "://" in where:
-            from jobsim.queue import Queue
+    """Open the store that `where`, a URL or ``module:queue``, names, and close it afterwards.
 
-            queue = Queue(where)
-        else:
-            queue = load_queue(where)
-    yield queue.storage
+    Raises:
+        typer.BadParameter: it names none.
+        StorageError: there is none yet, or it cannot be opened.
+    """
+    with usage("--url"):
+        address = shared_address(where)
+    with closing(address.open(create=False)) as store:
+        yield store
+
+
+def shared_address(where: str) -> "Address":
+    """Return the address of a store that other processes can open, too.
+
+    Raises:
+        ConfigError: `where` names no such store.
+    """
+    from jobsim.live.stores import Address
+
+    address = Address.of(where) if "://" in where else load_queue(where).where
+    if not isinstance(address, Address) or address.path is None:
+        raise ConfigError(
+            f"{where} is in the memory of its own process; nothing of it can be reached from here"
+        )
+    return address

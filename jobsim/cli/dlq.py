@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from jobsim.cli.database import now, open_database
+from jobsim.cli.database import open_database
 from jobsim.cli.jobs import Kind, Limit, QueueName, get_job, write_job, write_jobs
 from jobsim.cli.options import Database, JobArgument, JobArguments, Json, flag
 from jobsim.cli.output import complain, counted, note, write_json
@@ -88,10 +88,14 @@ def discard(
 
 
 def _requeue(store: Storage, ids: Sequence[JobId]) -> list[bool]:
+    from jobsim.runtime.live import now
+
     return store.requeue(ids, now())
 
 
 def _discard(store: Storage, ids: Sequence[JobId]) -> list[bool]:
+    from jobsim.runtime.live import now
+
     return store.cancel(ids, now(), "discarded")
 
 

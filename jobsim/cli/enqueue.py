@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from jobsim.cli.database import shared_address
 from jobsim.cli.options import App, json_object, option, usage, wait
 from jobsim.cli.target import load_queue
-from jobsim.core.errors import ConfigError, PayloadError, UnknownKind
+from jobsim.core.errors import PayloadError, did_you_mean
 from jobsim.core.time import Duration
 
 
@@ -29,7 +30,17 @@ def enqueue(
     ] = None,
 ) -> None:
     """Put a job on the queue, and write its id."""
-    payload = json_object(arguments)
+    call = json_object(arguments)
     with usage("APP"):
         target = load_queue(app)
-    typer.echo(str(target))
+        shared_address(app)
+    handler = target.handlers.get(kind)
+    if handler is None:
+        known = ", ".join(target.handlers) or "none"
+        raise typer.BadParameter(
+            f"{app} has no handler {kind!r}{did_you_mean(kind, target.handlers)}; there are: {known}",
+            param_hint="KIND",
+        )
+    with target, usage(), usage("JSON", of=PayloadError):
+        [job] = handler.enqueue_many([call], delay=delay, priority=priority, queue=queue)
+    typer.echo(str(job))

@@ -60,7 +60,7 @@ class Program(TyperGroup):
         except BrokenPipeError:
             _drop_output()
             raise typer.Exit(ExitCode.OK) from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, people get a sentence
             if ctx.params["debug"]:
                 traceback.print_exc()
             complain(_sentence(error))

@@ -2,12 +2,30 @@
 
 import logging
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
 
 from jobsim.cli.options import App, Queues, flag, option, usage, wait
-from jobsim.cli.output import iso
+from jobsim.cli.output import counted, iso, note
+from jobsim.cli.program import ExitCode
 from jobsim.cli.target import load_queue
 from jobsim.core.time import SECOND, Duration, Instant
+
+if TYPE_CHECKING:
+    from jobsim.live.handler import Handler
+    from jobsim.live.worker import LiveWorker
+    from jobsim.queue import Queue
+
+_ENDS: Final = {
+    "Succeeded": "succeeded",
+    "Failed": "failed",
+    "TimedOut": "timed out",
+    "Lost": "lost",
+    "Released": "given back",
+    "Snoozed": "snoozed",
+    "Cancelled": "cancelled",
+}
 
 
 class Level(StrEnum):
@@ -42,6 +60,8 @@ def worker(
 
     SIGTERM and SIGINT end it in order: nothing new is claimed, running jobs may finish, the rest goes back.
     """
+    from jobsim.runtime.live import now
+
     with usage("APP"):
         queue = load_queue(app)
     _log_to_stderr(log_level)
@@ -52,7 +72,45 @@ def worker(
         "poll": poll,
         "shutdown_timeout": shutdown_timeout,
     }
-    queue.run_worker(burst=burst, **{name: value for name, value in chosen.items() if value is not None})
+    with queue, usage():
+        live = queue.worker(
+            burst=burst, **{name: value for name, value in chosen.items() if value is not None}
+        )
+        note(_description(app, queue, live))
+        began = now()
+        try:
+            live.run()
+        finally:
+            note(_summary((now() - began) / SECOND, live))
+    if live.stopped_at_once:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+
+
+def _description(app: str, queue: "Queue", live: "LiveWorker") -> str:
+    """Return what the worker works on, and how."""
+    settings = live.settings
+    at_a_time = counted(settings.slots, "job", "jobs")
+    lines = [
+        f"Worker {live.name} runs the jobs of {app} on {queue!r}",
+        f"  queues: {', '.join(settings.queues)}; {at_a_time} at a time; lease {settings.lease}",
+        *(f"  {kind}: {_policy(handler)}" for kind, handler in sorted(queue.handlers.items())),
+        "It stops once no job is due." if settings.burst else "Ctrl-C stops it; once more, at once.",
+    ]
+    return "\n".join(lines)
+
+
+def _policy(handler: "Handler[..., Any]") -> str:
+    policy, limit = handler.terms.policy, handler.terms.limit
+    most = "no limit of attempts" if policy.max_attempts is None else f"max_attempts={policy.max_attempts}"
+    timeout = "" if limit is None else f", timeout {limit}"
+    return f"{policy.label}, {most}{timeout}"
+
+
+def _summary(worked_s: float, live: "LiveWorker") -> str:
+    """Return how the attempts ended, in words."""
+    total = counted(live.tally.total(), "attempt", "attempts")
+    ends = "".join(f", {number:,} {_ENDS[kind.__name__]}" for kind, number in live.tally.most_common())
+    return f"Worked for {worked_s:,.1f} s: {total}{ends}."
 
 
 def _log_to_stderr(level: Level) -> None:

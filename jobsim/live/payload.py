@@ -2,8 +2,10 @@
 
 import inspect
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Set as AbstractSet
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, NotRequired
 
 from jobsim.core.errors import ConfigError, PayloadError, did_you_mean
@@ -58,8 +60,8 @@ class Arguments:
         except TypeError as error:
             strange = next((name for name in named if name not in self.names), None)
             hint = did_you_mean(strange, self.names) if strange else ""
-            takes = ", ".join(map(str, self._signature.parameters.values()))
-            raise PayloadError(f"{self._kind}: {error}{hint}; it takes ({takes})") from None
+            takes = self._signature.replace(return_annotation=inspect.Signature.empty)
+            raise PayloadError(f"{self._kind}: {error}{hint}; it takes {takes}") from None
 
     def encode(self, arguments: Mapping[str, Any]) -> str:
         """Return `arguments` as JSON text that `decode` is known to accept.
@@ -116,7 +118,7 @@ class Arguments:
             }
             make: Any = TypedDict  # a checker takes it for a declaration, not for the function it is
             shape = make("shape", fields)
-            shape.__pydantic_config__ = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+            shape.__pydantic_config__ = ConfigDict(extra="forbid")
             return TypeAdapter(shape)
         except NameError as error:
             raise ConfigError(f"{self._kind}: an annotation cannot be resolved: {error}") from None
@@ -131,14 +133,12 @@ def encode(value: Any, what: str, adapter: "TypeAdapter[Any] | None" = None) -> 
     Raises:
         PayloadError: it has no JSON form, or one that is too long or too deep.
     """
-    from pydantic_core import to_jsonable_python
-
+    adapter = adapter or _untyped()
     try:
-        if adapter is None:
-            plain = to_jsonable_python(value, inf_nan_mode="constants")
-        else:
-            plain = adapter.dump_python(value, mode="json")
+        plain = adapter.dump_python(value, mode="json")
         _check(plain, DEPTH_LIMIT)
+        # Under Any, pydantic writes null for what is no number; only here can it still be seen.
+        _check_numbers(adapter.dump_python(value))
         text = json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         data = text.encode()
     except (ValueError, RecursionError) as error:
@@ -146,6 +146,30 @@ def encode(value: Any, what: str, adapter: "TypeAdapter[Any] | None" = None) -> 
     if len(data) > SIZE_LIMIT:
         raise PayloadError(f"{what}: as JSON this is {_too_long(data)}; store it elsewhere and pass its name")
     return text
+
+
+@cache
+def _untyped() -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Any)
+
+
+def _check_numbers(value: Any) -> None:
+    """Refuse NaN and infinities.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is no JSON number")
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            _check_numbers(inner)
+    elif isinstance(value, (list, tuple, AbstractSet)):
+        for inner in value:
+            _check_numbers(inner)
 
 
 def _check(value: Any, room: int) -> None:

@@ -109,8 +109,7 @@ class Presence:
     def close(self) -> None:
         """Stop the workers, give back what they run, and let go of the store, for good."""
         for worker in list(self.workers):
-            worker.stop(at_once=True)
-            worker.wait()
+            worker.end()
         with self._lock:
             self._closed = True
             if self._store is not None:

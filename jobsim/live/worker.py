@@ -27,8 +27,8 @@ from jobsim.worker.settings import WorkerSettings
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
-_LAST_WAIT_S: Final = 5.0
-"""How long the interpreter's end waits for a worker to give back what it runs, in seconds."""
+_LAST_WAIT_S: Final = 10.0
+"""How long the end of a queue, or of the interpreter, waits for a worker to give back what it runs."""
 
 _log: Final = logging.getLogger("jobsim.worker")
 
@@ -99,13 +99,15 @@ class LiveWorker:
 
     def start(self) -> Self:
         """Begin to work in the background, at most until the interpreter ends."""
-        atexit.register(self._at_exit)
+        atexit.register(self.end)
         self._thread.start()
         return self
 
-    def _at_exit(self) -> None:
+    def end(self) -> None:
+        """Give back what runs, and wait a moment for that; whatever went wrong, nothing is raised."""
         self.stop(at_once=True)
-        self._ended.wait(_LAST_WAIT_S)
+        if self._thread.ident is not None:
+            self._ended.wait(_LAST_WAIT_S)
 
     def stop(self, *, at_once: bool = False) -> None:
         """Claim nothing more; let running attempts end, or with `at_once` give them back. From any thread."""
@@ -142,7 +144,7 @@ class LiveWorker:
         except BaseException as error:  # noqa: BLE001  # it is raised where the end is waited for
             self._error = error
         finally:
-            atexit.unregister(self._at_exit)
+            atexit.unregister(self.end)
             self._ended.set()
 
     async def _engine(self) -> None:

@@ -1,0 +1,77 @@
+"""What a queue's URL names, and what each process has of it."""
+
+from pathlib import Path
+
+import pytest
+
+from jobsim.core.errors import ConfigError, StorageError
+from jobsim.live.stores import Address, Presence
+from jobsim.storage.memory import MemoryStorage
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "memory://"])
+def test_some_urls_name_memory(url: str) -> None:
+    """A store in memory has no path."""
+    assert Address.of(url).path is None
+
+
+def test_paths_are_absolute_or_from_where_the_queue_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that changes its directory later finds the same file."""
+    monkeypatch.chdir(tmp_path)
+    address = Address.of("sqlite:///data/jobs.db")
+    monkeypatch.chdir("/")
+    assert address.path == tmp_path / "data" / "jobs.db"
+    assert Address.of("sqlite:////var/jobs.db").path == Path("/var/jobs.db")
+    assert Address.of("sqlite:///with space é.db").path == Path("/with space é.db")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("jobs.db", "'jobs.db' is not a URL; write sqlite:///jobs.db"),
+        ("", "is not a URL"),
+        ("sqlite:/jobs.db", "is not a URL"),
+        ("sqlite://jobs.db", "write sqlite:///jobs.db"),
+        ("sqlite:///", "names no file"),
+        ("sqlite:///data/", "names no file"),
+        ("sqlite:///jobs.db?mode=ro", "the path may not contain '?'"),
+        ("sqlite:///a\0b", "the path may not contain '\\x00'"),
+        ("postgresql://localhost/jobs", "postgresql:// is not there yet"),
+        ("postgres://localhost/jobs", "is not there yet"),
+        ("sqllite:///jobs.db", "did you mean 'sqlite'?"),
+        ("memory://x", "names no store that jobsim knows"),
+        (7, "7 is not the URL of a store"),
+    ],
+)
+def test_what_names_no_store_is_told(url: str, said: str) -> None:
+    """A wrong URL is refused with a right one."""
+    with pytest.raises(ConfigError) as error:
+        Address.of(url)
+    assert said in str(error.value)
+    assert "sqlite:///" in str(error.value)
+
+
+def test_a_presence_opens_once() -> None:
+    """Everything in a process shares one store."""
+    store = MemoryStorage()
+    presence = Presence(store)
+    assert presence.open() is presence.open() is store
+
+
+def test_a_closed_presence_stays_closed() -> None:
+    """Closing twice is harmless; opening again would hide that jobs are gone."""
+    presence = Presence(MemoryStorage())
+    presence.open()
+    presence.close()
+    presence.close()
+    with pytest.raises(StorageError, match="was closed"):
+        presence.open()
+
+
+@pytest.mark.parametrize("where", [MemoryStorage(), Address.of("sqlite://")])
+def test_memory_is_not_shared_with_a_fork(where: MemoryStorage | Address) -> None:
+    """A child would enqueue into a copy that nobody looks at."""
+    with pytest.raises(StorageError, match="in the memory of the process"):
+        Presence(where, forked=True).open()
