@@ -69,9 +69,9 @@ class Stretched:
 
     def spread(self, delay: int, cap: int, retry: int, u: float) -> float:
         stretched = delay * (1 + u)
-        if stretched <= cap:
+        if stretched < cap:
             return stretched
-        # Known to lie above the bound, `u` is as good as a new draw on what is left of [0, 1).
+        # Known not to lie below the bound, `u` is as good as a new draw on what is left of [0, 1).
         bound = cap / delay - 1
         return cap / 2 * (1 + (u - bound) / (1 - bound))
 

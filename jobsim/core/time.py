@@ -47,7 +47,7 @@ MAX_DURATION: Final = Duration(100 * 365 * 86_400 * SECOND)
 """A hundred years: every computed delay is clamped to it, so that times fit 64 bits."""
 
 _NUMBER: Final = re.compile(r"[+-]?[\d._]+(e[+-]?\d+)?", re.IGNORECASE)
-_NUMBERS: Final = re.compile(r"\+?\s*\d[^:|]*")  # pytimeparse2 also reads clock times, and "|" as a sign
+_NUMBERS: Final = re.compile(r"\+?\s*[\d.][^:|]*")  # pytimeparse2 also reads clock times, and "|" as a sign
 _TWO_POINTS: Final = re.compile(r"\.\d*\.")  # which pytimeparse2 would take for nothing
 _MICROS: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:us|µs|μs)")  # pytimeparse2 stops at milliseconds
 _ISO: Final = re.compile(r"P(?=.)", re.IGNORECASE)
@@ -113,7 +113,7 @@ def _parse_iso(text: str, name: str) -> float:
     from pydantic import TypeAdapter, ValidationError  # late: only ISO text needs it
 
     try:
-        return TypeAdapter(timedelta).validate_python(text).total_seconds()
+        return TypeAdapter(timedelta).validate_python(text.upper()).total_seconds()
     except ValidationError:
         raise ConfigError(f"{name}: {text!r} is not an ISO 8601 duration such as 'PT5M'") from None
 

@@ -42,7 +42,7 @@ TRANSITIONS: Final[dict[tuple[State | None, Kind], State]] = {
 FINAL: Final = frozenset({State.SUCCEEDED, State.DEAD_LETTER, State.CANCELLED})
 """States a job stays in unless an operator acts."""
 
-WAITING: Final = frozenset(s for s, k in TRANSITIONS if k is Kind.CLAIM)
+WAITING: Final = frozenset(s for s, k in TRANSITIONS if s and k is Kind.CLAIM)
 """States from which a job can be claimed once it is due."""
 
 
