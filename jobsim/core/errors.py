@@ -48,6 +48,11 @@ class StorageForeign(StorageError):
     """The file or schema is not jobsim's, is corrupt, or is newer than this version."""
 
 
+class StorageBroken(StorageError):
+    """The disk failed to confirm a write. The process must end: nobody knows whether the call was kept,
+    and what can be read back afterwards may be lost all the same."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the known word nearest to `word`, or an empty string."""
     nearest = difflib.get_close_matches(word, map(str, known), n=1, cutoff=0.6)
