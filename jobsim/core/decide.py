@@ -56,7 +56,9 @@ class Settlement(NamedTuple):
 
 
 _SUCCESS: Final = Decision(Kind.SUCCEED, Why("succeeded"))
-_LOST: Final = Error("jobsim.Lost", "the lease ended without a settlement")
+_LOST_ERROR: Final = Error("jobsim.Lost", "the lease ended without a settlement")
+LOST: Final = "lost"
+"""The `Why.outcome` of an attempt whose lease ended: stores write it only where the lease has ended by then."""
 
 
 def decide(lease: Lease, outcome: Outcome, policy: RetryPolicy, now: Instant, random: Stream) -> Decision:
@@ -74,7 +76,7 @@ def decide(lease: Lease, outcome: Outcome, policy: RetryPolicy, now: Instant, ra
             error = Error("jobsim.TimedOut", f"ran longer than {after}", ("jobsim.TimedOut", "TimeoutError"))
             return _retry_or_bury(lease, "timed_out", error, None, policy, now, random)
         case Lost():
-            return _retry_or_bury(lease, "lost", _LOST, None, policy, now, random)
+            return _retry_or_bury(lease, LOST, _LOST_ERROR, None, policy, now, random)
         case Released():
             return Decision(Kind.RELEASE, Why("released", "shutdown"), due=now, delay=lease.delay)
         case Snoozed(delay=delay):
@@ -96,7 +98,7 @@ def _retry_or_bury(
 ) -> Decision:
     text = str(error)
     # A lost worker is not the handler's error, so no list of errors applies to it.
-    if outcome != "lost" and not policy.retries(error):
+    if outcome != LOST and not policy.retries(error):
         return Decision(Kind.DEAD_LETTER, Why(outcome, "not_retryable", text))
     if lease.attempt >= lease.max_attempts:
         return Decision(Kind.DEAD_LETTER, Why(outcome, "exhausted", text))

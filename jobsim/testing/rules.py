@@ -6,7 +6,7 @@ Each returns what is wrong, or `None`. None raises for an event that is `well_fo
 from collections.abc import Callable
 from typing import Any, Final
 
-from jobsim.core.decide import Why
+from jobsim.core.decide import LOST, Why
 from jobsim.core.errors import IllegalTransition
 from jobsim.core.events import Event, Standing
 from jobsim.core.time import Duration
@@ -19,7 +19,6 @@ _DUE: Final = _HELD | {Kind.ENQUEUE, Kind.REQUEUE}
 _WORKED: Final = _HELD | {Kind.SUCCEED, Kind.DEAD_LETTER}
 _STATED: Final = {"exhausted", "not_retryable", "too_old"}
 _ATTEMPTS: Final = {Kind.CLAIM: 1, Kind.RELEASE: -1}
-_LOST: Final = "lost"
 
 
 def well_formed(event: Any) -> str | None:
@@ -92,7 +91,7 @@ def one_lease(event: Event, before: Standing | None) -> str | None:
     left = before.lease_until - event.at
     if event.kind is Kind.CLAIM:
         return f"claimed while {before.worker} holds token {before.token} for {span(left)}"
-    if event.why.outcome == _LOST and left > 0:
+    if event.why.outcome == LOST and left > 0:
         return f"settled as lost {span(left)} before the lease of {before.worker} ends"
     return None
 
@@ -112,7 +111,7 @@ def refused_rightly(event: Event, before: Standing | None) -> str | None:
     """A settlement is refused only where its lease is no longer in force, or not yet over."""
     if event.kind is not Kind.REFUSE or before is None or before.lease_until is None:
         return None
-    renewed = event.why.outcome == _LOST and event.at < before.lease_until
+    renewed = event.why.outcome == LOST and event.at < before.lease_until
     return "the lease was in force" if event.token == before.token and not renewed else None
 
 

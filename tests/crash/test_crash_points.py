@@ -1,0 +1,2 @@
+"""A worker that dies before or after any of its storage calls loses no job."""
+
