@@ -1,0 +1,1 @@
+SELECT * FROM full_job WHERE uuid = ?1

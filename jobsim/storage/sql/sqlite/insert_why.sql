@@ -1,0 +1,1 @@
+INSERT INTO why (outcome, reason) VALUES (?1, ?2) RETURNING id

@@ -1,0 +1,1 @@
+INSERT INTO worker (name) VALUES (?1) RETURNING id

@@ -1,0 +1,111 @@
+-- Schema 1. SQL decides nothing here: it holds what `core.transitions` and `core.decide` gave it, and
+-- the CHECK constraints refuse what no code of ours can mean, a flipped bit included.
+-- References are not enforced at run time; `PRAGMA foreign_key_check` looks for broken ones.
+-- Times and lengths of time are microseconds, times since the Unix epoch.
+
+-- The hot part of a job: it is rewritten at every step, so what is long lives elsewhere.
+-- `ready` says where a waiting job stands: 1 it was due when last looked at, 0 its time is to come.
+-- `last_error` is the event that holds the text.
+CREATE TABLE job (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uuid BLOB NOT NULL UNIQUE CHECK (length(uuid) = 16),
+    kind TEXT NOT NULL,
+    queue TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    state TEXT NOT NULL
+        CHECK (state IN ('pending', 'running', 'succeeded', 'failed', 'dead_letter', 'cancelled')),
+    ready INTEGER CHECK (ready IN (0, 1)),
+    run_at INTEGER NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0 CHECK (attempt >= 0),
+    max_attempts INTEGER NOT NULL CHECK (max_attempts <= 2147483647),
+    budget INTEGER NOT NULL CHECK (budget >= 1),
+    token INTEGER NOT NULL DEFAULT 0 CHECK (token >= 0),
+    created INTEGER NOT NULL,
+    enqueued INTEGER NOT NULL,
+    attempted INTEGER,
+    finished INTEGER,
+    lease_until INTEGER,
+    worker INTEGER REFERENCES worker,
+    delay INTEGER NOT NULL DEFAULT 0 CHECK (delay >= 0),
+    last_error INTEGER REFERENCES event,
+    CHECK (attempt <= max_attempts),
+    CHECK (attempt <= token),
+    CHECK ((ready IS NOT NULL) = (state IN ('pending', 'failed'))),
+    CHECK ((lease_until IS NOT NULL) = (state = 'running')),
+    CHECK ((worker IS NOT NULL) = (state = 'running')),
+    CHECK ((finished IS NOT NULL) = (state IN ('succeeded', 'dead_letter', 'cancelled')))
+) STRICT;
+
+-- Each index holds only the jobs it is for, so that neither those waiting for their time nor those
+-- finished slow a claim. Equal rows of an index come in the order of `id`.
+CREATE INDEX job_ready ON job (queue, priority DESC, run_at) WHERE ready = 1;
+CREATE INDEX job_later ON job (queue, run_at) WHERE ready = 0;
+CREATE INDEX job_leased ON job (lease_until) WHERE lease_until IS NOT NULL;
+
+CREATE TABLE payload (
+    job INTEGER PRIMARY KEY REFERENCES job,
+    body TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE result (
+    job INTEGER PRIMARY KEY REFERENCES job,
+    body TEXT NOT NULL
+) STRICT;
+
+-- The log: a row for everything that happened, written with the state it led to. An attempt is the row
+-- of its claim and the row that ended it, both with its token.
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    job INTEGER NOT NULL REFERENCES job,
+    kind TEXT NOT NULL
+        CHECK (kind IN ('enqueue', 'claim', 'extend', 'succeed', 'retry', 'dead_letter', 'release',
+                        'requeue', 'cancel', 'refuse')),
+    attempt INTEGER NOT NULL,
+    max_attempts INTEGER NOT NULL,
+    token INTEGER NOT NULL,
+    worker INTEGER REFERENCES worker,
+    due INTEGER,
+    why INTEGER REFERENCES why,
+    error TEXT
+) STRICT;
+
+CREATE INDEX event_job ON event (job);
+
+CREATE TABLE worker (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE why (
+    id INTEGER PRIMARY KEY,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    UNIQUE (outcome, reason)
+) STRICT;
+
+-- For reading: names in place of numbers.
+CREATE VIEW full_job AS
+SELECT job.id, uuid, job.kind, queue, payload.body AS payload, state, job.attempt, job.max_attempts,
+       budget, job.token, priority, run_at, created, enqueued, attempted, finished, lease_until,
+       worker.name AS worker, delay, event.error AS last_error, result.body AS result
+FROM job
+JOIN payload ON payload.job = job.id
+LEFT JOIN result ON result.job = job.id
+LEFT JOIN worker ON worker.id = job.worker
+LEFT JOIN event ON event.seq = job.last_error;
+
+CREATE VIEW full_lease AS
+SELECT job.id, uuid, kind, queue, attempt, max_attempts, budget, token, enqueued, delay, lease_until,
+       worker.name AS worker, payload.body AS payload
+FROM job
+JOIN payload ON payload.job = job.id
+JOIN worker ON worker.id = job.worker;
+
+CREATE VIEW full_event AS
+SELECT event.seq, at, job.uuid, event.kind, event.attempt, event.max_attempts, event.token,
+       worker.name AS worker, due, why.outcome, why.reason, error, event.job
+FROM event
+JOIN job ON job.id = event.job
+LEFT JOIN worker ON worker.id = event.worker
+LEFT JOIN why ON why.id = event.why;

@@ -1,0 +1,5 @@
+-- pending, failed -> running
+UPDATE job
+SET state = ?1, ready = NULL, attempt = attempt + 1, token = token + 1, attempted = ?2, lease_until = ?3,
+    worker = ?4
+WHERE id IN carray(?5)

@@ -1,0 +1,1 @@
+SELECT id FROM why WHERE outcome = ?1 AND reason = ?2

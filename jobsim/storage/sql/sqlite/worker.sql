@@ -1,0 +1,1 @@
+SELECT id FROM worker WHERE name = ?1

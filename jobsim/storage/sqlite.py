@@ -1,0 +1,212 @@
+"""The store on SQLite, through APSW: jobs in one file, shared by the processes of one machine."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from jobsim.core.decide import Settlement
+from jobsim.core.errors import ConfigError, StorageError
+from jobsim.core.events import Event
+from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.time import Duration, DurationLike, Instant, duration
+from jobsim.storage.sqlite_database import MEMORY, Database, Durability
+from jobsim.storage.sqlite_rows import blob, event_of, job_of, lease_of, storable
+from jobsim.storage.sqlite_statements import Row, statement
+from jobsim.storage.sqlite_writes import Names, Writes
+
+__all__ = ["Durability", "SqliteStorage"]
+
+PAGE: Final = 1_000
+
+_EXPIRED: Final = statement("expired")
+_NEXT_DUE: Final = statement("next_due")
+_GET: Final = statement("get")
+_FIND: Final = statement("find")
+_COUNTS: Final = statement("counts")
+_LAST_EVENT: Final = statement("last_event")
+_EVENTS: Final = statement("events")
+_EVENTS_OF_JOB: Final = statement("events_of_job")
+
+
+class SqliteStorage:
+    """Jobs in the SQLite file `path`, or in memory for ``":memory:"``. See `storage.base` for the contract.
+
+    A missing file is made, for its owner alone, unless `create` is false. Less `durability` than `FULL` has
+    to be asked for. `busy_timeout` is how long a call waits for other processes. A forked child opens the
+    file anew. `vfs` names an APSW file layer to go through, for tests that let disks fail.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: Durability = Durability.FULL,
+        busy_timeout: DurationLike = "10s",
+        create: bool = True,
+        vfs: str = "",
+    ) -> None:
+        self.path: Final = _resolved(path)
+        in_memory = self.path == MEMORY
+        if durability is Durability.NONE and not in_memory:
+            raise ConfigError("durability: a file is written with full or normal durability, not with none")
+        self.durability: Final = Durability.NONE if in_memory else durability
+        names = Names()
+        patience = duration(busy_timeout, "busy_timeout")
+        self._database = Database(self.path, self.durability, patience, vfs, names.forget)
+        self._database.open(create=create)
+        self._writes = Writes(self._database, names)
+
+    def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
+        """Accept `jobs`, all or none, and return their ids in order."""
+        if not jobs:
+            return []
+        try:
+            return self._database.write(self._writes.enqueue, jobs, now)
+        except StorageError as error:
+            if isinstance(error.__cause__, apsw.ConstraintError):
+                self._refuse_taken(jobs, error)
+            raise
+
+    def _refuse_taken(self, jobs: Sequence[NewJob], error: StorageError) -> None:
+        """Say which id is taken, if that is what was wrong."""
+        seen: set[JobId] = set()
+        for job in jobs:
+            if job.id in seen:
+                raise StorageError(f"job {job.id} is in the batch twice; none of it was accepted") from error
+            if self.get(job.id) is not None:
+                raise StorageError(
+                    f"job {job.id} is there already; none of the batch was accepted"
+                ) from error
+            seen.add(job.id)
+
+    def claim(
+        self, worker: WorkerId, queues: Sequence[str], limit: int, lease: Duration, now: Instant
+    ) -> list[Lease]:
+        """Give `worker` up to `limit` due jobs of `queues`, each under a lease until `now + lease`."""
+        return self.exchange((), worker, queues, limit, lease, now)[1]
+
+    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+        """Write what became of finished attempts; `False` where the lease was no longer held."""
+        return self._database.write(self._writes.settle, settlements, now) if settlements else []
+
+    def exchange(
+        self,
+        settlements: Sequence[Settlement],
+        worker: WorkerId,
+        queues: Sequence[str],
+        limit: int,
+        lease: Duration,
+        now: Instant,
+    ) -> tuple[list[bool], list[Lease], Instant | None]:
+        """Settle, then claim, in one transaction; return what `settle`, `claim` and `next_due` would."""
+        wanted = tuple(dict.fromkeys(queues))
+        until = Instant(now + lease)
+        done = None
+        while done is None:
+            done = self._database.write(self._exchange, settlements, worker, wanted, limit, until, now)
+        return done
+
+    def _exchange(
+        self,
+        settlements: Sequence[Settlement],
+        worker: WorkerId,
+        queues: tuple[str, ...],
+        limit: int,
+        until: Instant,
+        now: Instant,
+    ) -> tuple[list[bool], list[Lease], Instant | None] | None:
+        """Return `None` where so much had come due that all this transaction does is to mark some of it.
+
+        So claims come in the right order, and nobody waits long for a transaction to end.
+        """
+        writes = self._writes
+        if not writes.promote(queues, now):
+            return None
+        settled = writes.settle(settlements, now) if settlements else []
+        leases = writes.claim(worker, queues, limit, until, now) if limit > 0 else []
+        return (
+            settled,
+            leases,
+            _earliest(self._database.cursor.execute(_NEXT_DUE, (_texts(queues),))) if queues else None,
+        )
+
+    def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
+        """Let `leases` last until `until`, never less than before; return the ids still held."""
+        return self._database.write(self._writes.extend, leases, until, now) if leases else set()
+
+    def expired(self, limit: int, now: Instant, after: int = 0) -> list[Lease]:
+        """Return up to `limit` leases that ended before `now`, by `Lease.key`, those above `after`."""
+        rows = self._database.read(_EXPIRED, (now, after, max(limit, 0)))
+        return [lease_of(row) for row in rows]
+
+    def next_due(self, queues: Sequence[str]) -> Instant | None:
+        """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
+        return _earliest(self._database.read(_NEXT_DUE, (_texts(queues),))) if queues else None
+
+    def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
+        """Make dead letters pending again, due now; `False` where that is not possible."""
+        return self._database.write(self._writes.requeue, ids, now) if ids else []
+
+    def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
+        """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
+        return self._database.write(self._writes.cancel, ids, now, reason) if ids else []
+
+    def get(self, job: JobId) -> Job | None:
+        """Return the job, or `None`."""
+        rows = self._database.read(_GET, (blob(job),))
+        return job_of(rows[0]) if rows else None
+
+    def find(
+        self,
+        *,
+        states: Sequence[State] = (),
+        kind: str | None = None,
+        queue: str | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Return jobs in the order they were enqueued; nothing given filters nothing."""
+        wanted = _texts(states or tuple(State))
+        bindings = (wanted, kind, queue, -1 if limit is None else max(limit, 0))
+        return [job_of(row) for row in self._database.read(_FIND, bindings)]
+
+    def counts(self) -> dict[State, int]:
+        """Return the number of jobs in every state."""
+        counts = dict.fromkeys(State, 0)
+        counts.update((State(state), count) for state, count in self._database.read(_COUNTS))
+        return counts
+
+    def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
+        """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""
+        [(last,)] = self._database.read(_LAST_EVENT)
+        sql, of_job = (_EVENTS, ()) if job is None else (_EVENTS_OF_JOB, (blob(job),))
+        while page := self._database.read(sql, (after, last, PAGE, *of_job)):
+            yield from map(event_of, page)
+            after = page[-1][0]
+
+    def data_version(self) -> int:
+        """Return a number that changes when another connection, of any process, has written."""
+        version: int = self._database.read("PRAGMA data_version")[0][0]
+        return version
+
+    def close(self) -> None:
+        """Let go of the file; calling it twice is harmless."""
+        self._database.close()
+
+
+def _texts(texts: Sequence[str]) -> "apsw.CArrayBinding":
+    return apsw.carray(tuple(str(storable(text)) for text in texts))
+
+
+def _earliest(rows: Iterable[Row]) -> Instant | None:
+    return min((at for row in rows for at in row if at is not None), default=None)
+
+
+def _resolved(path: str | os.PathLike[str]) -> str:
+    """Return the path by which SQLite names the files beside this one."""
+    text = os.fspath(path)
+    if not text:
+        raise ConfigError("the path of a database is empty; name a file, or ':memory:'")
+    return text if text == MEMORY else str(Path(text).resolve())

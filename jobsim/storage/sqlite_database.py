@@ -1,0 +1,273 @@
+"""One connection to a SQLite database, its settings read back, used a transaction at a time."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import StrEnum
+from threading import RLock
+from typing import Any, Final, TypeVar, TypeVarTuple
+from weakref import WeakSet
+
+import apsw
+
+from jobsim.core.errors import StorageBroken, StorageError
+from jobsim.core.time import MILLISECOND, Duration
+from jobsim.storage.sqlite_errors import NATIVE, explained
+from jobsim.storage.sqlite_file import Watch, find, migrate, recognise
+from jobsim.storage.sqlite_statements import Row
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+MEMORY: Final = ":memory:"
+
+
+class Durability(StrEnum):
+    """What a commit survives."""
+
+    FULL = "full"
+    """The end of the process, and power loss."""
+
+    NORMAL = "normal"
+    """The end of the process; power loss may undo the last commits, though they were acknowledged."""
+
+    NONE = "none"
+    """Nothing: a database in memory ends with its process."""
+
+
+_TRIES: Final = 3
+"""SQLite waits for a lock itself, except where it fears a deadlock; then only trying again helps."""
+
+_CHECKPOINT: Final = 2_000
+"""Pages in the WAL from which it is copied back (8 MB): a page written by many commits is copied once."""
+
+_SETTINGS: Final = {
+    "trusted_schema": 0,
+    "cell_size_check": 1,
+    "fullfsync": 1,
+    "checkpoint_fullfsync": 1,
+    "temp_store": 2,
+    "cache_size": -32_000,
+    "journal_size_limit": 64_000_000,
+}
+_SYNCHRONOUS: Final = {Durability.FULL: 2, Durability.NORMAL: 1, Durability.NONE: 0}
+_EXTRA: Final = 3
+"""Syncs the directory too, so that a journal stays deleted; needed until the file is in WAL mode."""
+
+
+class Database:
+    """A connection and its lock. `forget` is called where a transaction came to nothing."""
+
+    def __init__(
+        self, path: str, durability: Durability, patience: Duration, vfs: str, forget: Callable[[], None]
+    ) -> None:
+        self.path: Final = path
+        self.durability: Final = durability
+        self.cursor: apsw.Cursor
+        self._patience = patience
+        self._vfs = vfs
+        self._forget = forget
+        self.lock = RLock()
+        self._connection: apsw.Connection | None = None
+        self._gone: StorageError | None = None
+        self._watch: Watch | None = None
+        self._wal_pages = 0
+
+    def open(self, *, create: bool) -> None:
+        """Open the file, and make or migrate it where that is needed.
+
+        Raises:
+            StorageError: it cannot be used.
+        """
+        with _opening, self.lock:
+            if self._connection is None and self._gone is None:
+                self._safely(self._open, create)
+                _open_here.add(self)
+
+    def _open(self, create: bool) -> None:  # noqa: FBT001  # passed on by `_safely`
+        if self.path != MEMORY:
+            find(self.path, create=create)
+            recognise(self.path, self._vfs)
+        flags = apsw.SQLITE_OPEN_READWRITE
+        connection = apsw.Connection(self.path, flags, self._vfs or None, statementcachesize=512)
+        try:
+            self._set_up(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self.cursor = connection.cursor()
+        self._connection = connection
+
+    def _set_up(self, connection: apsw.Connection) -> None:
+        connection.set_busy_timeout(max(1, self._patience // MILLISECOND // _TRIES))
+        connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
+        for name, value in {**_SETTINGS, "synchronous": _EXTRA}.items():
+            connection.pragma(name, value)
+        migrate(connection, self.path)
+        wanted: dict[str, int | str] = {
+            **_SETTINGS,
+            "synchronous": _SYNCHRONOUS[self.durability],
+            "journal_mode": "memory",
+        }
+        if self.path != MEMORY:
+            wanted["journal_mode"] = "wal"
+            _switch_to_wal(connection)
+            connection.set_wal_hook(self._count_wal)
+        connection.pragma("synchronous", wanted["synchronous"])
+        for name, value in wanted.items():
+            if (found := connection.pragma(name)) != value:
+                raise StorageError(f"{self.path}: {name} is {found!r} and cannot be made {value!r} here")
+        if self.path != MEMORY:
+            self._watch = Watch(self.path)
+
+    def _count_wal(self, _: apsw.Connection, __: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def write(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Return ``work(*args)``, made within one transaction: durable when this returns.
+
+        Raises:
+            StorageError: nothing was kept; of a `StorageBroken` nobody knows.
+        """
+        return self._safely(self._transact, work, args)
+
+    def read(self, sql: str, bindings: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a query.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+        return self._safely(self._query, sql, bindings)
+
+    def close(self) -> None:
+        """Close the connection; what comes later is refused."""
+        with self.lock:
+            self._gone = self._gone or StorageError(f"{self.path} was closed; open it again")
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _safely(self, step: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Make one step at a time; leave no transaction behind, and tell of errors in our own words."""
+        with self.lock:
+            if self._gone is not None:
+                raise type(self._gone)(*self._gone.args)
+            try:
+                return step(*args)
+            except NATIVE as error:
+                self._undo()
+                raise self._explained(error) from error
+            except BaseException:
+                self._undo()
+                raise
+
+    def _transact(self, work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
+        self._begin()
+        result = work(*args)
+        self._see_to_file()
+        self.cursor.execute("COMMIT")
+        if self._wal_pages >= _CHECKPOINT:
+            self._checkpoint()
+        return result
+
+    def _query(self, sql: str, bindings: Sequence[Any]) -> list[Row]:
+        self._connect()
+        self._see_to_file()
+        return self.cursor.execute(sql, bindings).fetchall()
+
+    def _connect(self) -> None:
+        if self._connection is None:  # in a forked child, once
+            self._open(create=False)
+
+    def _begin(self) -> None:
+        self._connect()
+        for _ in range(_TRIES - 1):
+            with suppress(apsw.BusyError):
+                self.cursor.execute("BEGIN IMMEDIATE")
+                return
+        self.cursor.execute("BEGIN IMMEDIATE")
+
+    def _see_to_file(self) -> None:
+        if self._watch is not None:
+            self._watch.check()
+
+    def _checkpoint(self) -> None:
+        """Copy the WAL back, here rather than within a commit, where SQLite keeps failures to itself.
+
+        What was to be committed is so: only a disk that confirms nothing any more is an error.
+        """
+        self._wal_pages = 0
+        try:
+            self.cursor.connection.wal_checkpoint()
+        except apsw.Error as error:
+            if isinstance(explained(error, self.path), StorageBroken):
+                raise
+
+    def _undo(self) -> None:
+        if self._connection is not None and self._connection.in_transaction:
+            with suppress(apsw.Error):  # then SQLite has done it already, or says so at the next step
+                self._connection.execute("ROLLBACK")
+        self._forget()
+
+    def _explained(self, error: Exception) -> StorageError:
+        meaning = explained(error, self.path)
+        if isinstance(meaning, StorageBroken):
+            self._gone = meaning
+            if self._connection is not None:
+                # What the disk has of the WAL is for the next process to find out, by its checksums.
+                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        return meaning
+
+    def leave_to_parent(self) -> None:
+        """Forget, in a forked child, the connection: SQLite's locks belong to the process that took them."""
+        self.lock = RLock()
+        self._forget()
+        if self._connection is not None:
+            _of_parents.append(self._connection)
+            self._connection = None
+        if self.path == MEMORY:
+            self._gone = StorageError("this database is in the memory of the process that forked this one")
+
+
+def _switch_to_wal(connection: apsw.Connection) -> None:
+    for _ in range(_SWITCHES):
+        with suppress(apsw.BusyError):
+            connection.pragma("journal_mode", "wal")
+            return
+        # SQLite does not wait in order to switch, but it does for this; others may be faster again.
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("COMMIT")
+    connection.pragma("journal_mode", "wal")
+
+
+_SWITCHES: Final = 50
+_opening: Final = RLock()
+"""Held while a file is made: closing it must not drop the locks of a thread that has just opened it."""
+
+_open_here: Final[WeakSet[Database]] = WeakSet()
+_of_parents: Final[list[apsw.Connection]] = []
+"""Connections inherited by a fork, kept for ever: closing one could drop or copy back what is its owner's."""
+
+
+def _before_fork() -> None:
+    """Let every call end, so that the child inherits no lock that a thread of the parent holds."""
+    _opening.acquire()
+    for database in _open_here:
+        database.lock.acquire()
+
+
+def _in_parent() -> None:
+    for database in _open_here:
+        database.lock.release()
+    _opening.release()
+
+
+def _in_child() -> None:
+    for database in _open_here:
+        database.leave_to_parent()
+    _opening.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

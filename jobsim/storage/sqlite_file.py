@@ -1,0 +1,158 @@
+"""The file of a SQLite store: what is found there, before anything is changed, and the making of it."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from jobsim.core.errors import StorageError, StorageForeign, StorageFull
+from jobsim.storage.sqlite_errors import MOVED, READ_ONLY, meant
+from jobsim.storage.sqlite_statements import migrations
+
+APPLICATION_ID: Final = int.from_bytes(b"jobs")
+"""Marks a database as ours, in the header of the file."""
+
+_MIGRATIONS: Final = migrations()
+_MAGIC: Final = b"SQLite format 3\0"
+_HEADER: Final = 100
+_VERSION_AT: Final = 60
+_APPLICATION_AT: Final = 68
+
+
+def find(path: str, *, create: bool) -> None:
+    """See that there is a file that can be written, or make an empty one for its owner alone.
+
+    Raises:
+        StorageError: there is none, or it cannot be used.
+    """
+    file = Path(path)
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        _make(file, create=create)
+        return
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path!r} cannot be opened: {error}") from error
+    if stat.S_ISDIR(mode):
+        raise StorageError(f"{path} is a directory; name a file")
+    if not stat.S_ISREG(mode):
+        raise StorageForeign(f"{path} is not a regular file; name another")
+    if not (os.access(file, os.R_OK | os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)):
+        raise meant(READ_ONLY, path)
+
+
+def _make(file: Path, *, create: bool) -> None:
+    if not create:
+        raise StorageError(f"there is no database {file}; see that the name is right")
+    if not file.parent.is_dir():
+        raise StorageError(f"there is no directory {file.parent} to make {file.name} in; make it first")
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass  # another process was faster: then it is its file that we open
+    except OSError as error:
+        raise _unmade(file, error) from error
+
+
+def _unmade(file: Path, error: OSError) -> StorageError:
+    match error.errno:
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return meant(READ_ONLY, str(file))
+        case errno.ENOSPC | errno.EDQUOT:
+            return StorageFull(f"{file} cannot be made: the disk is full; free some space")
+        case _:
+            return StorageError(f"{file} cannot be made: {error.strerror}")
+
+
+def recognise(path: str, vfs: str) -> None:
+    """See that the file is empty or ours, without changing it.
+
+    It is read through SQLite's own layer: closing a file of our own would drop the locks that other
+    connections of this process have on it. Bytes that are all zero were never written, as a power cut leaves
+    them; SQLite itself knows then what to make of the file.
+
+    Raises:
+        StorageForeign: it is neither, or newer.
+    """
+    file = apsw.VFSFile(vfs, path, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0])
+    try:
+        header = file.xRead(min(_HEADER, file.xFileSize()), 0)
+    finally:
+        file.xClose()
+    if not header.strip(b"\0"):
+        return
+    if not header.startswith(_MAGIC) or len(header) < _HEADER:
+        raise StorageForeign(f"{path} is not a SQLite database; name another file")
+    if _number(header, _APPLICATION_AT) != APPLICATION_ID:
+        raise StorageForeign(f"{path} is a SQLite database, but not one of jobsim's; name another file")
+    _check_version(path, _number(header, _VERSION_AT))
+
+
+def _number(header: bytes, at: int) -> int:
+    return int.from_bytes(header[at : at + 4])
+
+
+def _check_version(path: str, version: int) -> None:
+    if version > len(_MIGRATIONS):
+        raise StorageForeign(
+            f"{path} was made by a newer jobsim (schema {version}, this one knows {len(_MIGRATIONS)}); "
+            f"upgrade jobsim"
+        )
+
+
+def migrate(connection: apsw.Connection, path: str) -> None:
+    """Bring the schema up to date, in one transaction that one process makes while the others wait.
+
+    Raises:
+        StorageForeign: it is newer.
+    """
+    if _version(connection, path) == len(_MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for script in _MIGRATIONS[_version(connection, path) :]:
+            connection.execute(script)
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", len(_MIGRATIONS))
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _version(connection: apsw.Connection, path: str) -> int:
+    version: int = connection.pragma("user_version")
+    _check_version(path, version)
+    return version
+
+
+class Watch:
+    """Tells whether files are those that were opened: SQLite writes on into an unlinked WAL, and it is lost."""
+
+    __slots__ = ("_known", "_path")
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        beside = (Path(path + suffix) for suffix in ("", "-wal", "-shm"))
+        self._known = [(file, _identity(file)) for file in beside if file.exists()]
+
+    def check(self) -> None:
+        """See that all is as it was.
+
+        Raises:
+            StorageError: a file is gone, or another has taken its place.
+        """
+        try:
+            same = all(_identity(file) == known for file, known in self._known)
+        except OSError as error:
+            raise meant(MOVED, self._path) from error
+        if not same:
+            raise meant(MOVED, self._path)
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_dev, found.st_ino

@@ -1,0 +1,83 @@
+"""Rows of the SQLite store as the values that they stand for."""
+
+from typing import Final
+
+from jobsim.core.decide import Why
+from jobsim.core.events import Event
+from jobsim.core.job import Job, JobId, Lease, State
+from jobsim.core.time import Duration
+from jobsim.core.transitions import Kind
+from jobsim.storage.sqlite_statements import Row
+
+_KINDS: Final = {kind.value: kind for kind in Kind}
+_STATES: Final = {state.value: state for state in State}
+_tuple: Final = tuple.__new__
+
+
+def blob(job: JobId) -> bytes:
+    """Return `job` as it is stored."""
+    return job.to_bytes(16)
+
+
+def storable(text: str) -> str:
+    """Return `text` with what UTF-8 cannot say (half of a surrogate pair) spelled as JSON would."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def lease_of(row: Row) -> Lease:
+    """Return a row of ``leases.sql`` as a lease."""
+    key, uuid, kind, queue, attempt, limit, budget, token, enqueued, delay, until, worker, payload = row
+    # Past the constructor, whose keywords cost as much as all the rest.
+    return _tuple(
+        Lease,
+        (
+            key,
+            JobId.from_bytes(uuid),
+            kind,
+            queue,
+            attempt,
+            limit,
+            budget,
+            token,
+            enqueued,
+            Duration(delay),
+            until,
+            worker,
+            payload,
+        ),
+    )
+
+
+def job_of(row: Row) -> Job:
+    """Return a row of the view ``full_job`` as a job."""
+    _, uuid, kind, queue, payload, state, attempt, limit, budget, token, priority, run_at, *rest = row
+    created, enqueued, attempted, finished, lease_until, worker, delay, last_error, result = rest
+    return Job(
+        id=JobId.from_bytes(uuid),
+        kind=kind,
+        queue=queue,
+        payload=payload,
+        state=_STATES[state],
+        attempt=attempt,
+        max_attempts=limit,
+        budget=budget,
+        token=token,
+        priority=priority,
+        run_at=run_at,
+        created=created,
+        enqueued=enqueued,
+        attempted=attempted,
+        finished=finished,
+        lease_until=lease_until,
+        worker=worker,
+        delay=Duration(delay),
+        last_error=last_error,
+        result=result,
+    )
+
+
+def event_of(row: Row) -> Event:
+    """Return a row of the view ``full_event`` as an event."""
+    seq, at, uuid, kind, attempt, limit, token, worker, due, outcome, reason, error, _ = row
+    why = Why(outcome or "", reason or "", error or "")
+    return Event(seq, at, JobId.from_bytes(uuid), _KINDS[kind], attempt, limit, token, worker, due, why)

@@ -1,0 +1,47 @@
+"""The SQL of the SQLite store: each statement and each migration is a file."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from itertools import chain
+from typing import Any, Final
+
+import apsw
+
+_DIRECTORY: Final = files("jobsim.storage") / "sql" / "sqlite"
+
+Row = tuple[Any, ...]
+
+
+def statement(name: str) -> str:
+    """Return the statement of that name without its comment."""
+    lines = (_DIRECTORY / f"{name}.sql").read_text("utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.startswith("--"))
+
+
+def migrations() -> list[str]:
+    """Return the scripts that lead from nothing to the present schema; the n-th makes it version n."""
+    names = sorted(file.name for file in _DIRECTORY.iterdir() if file.name.startswith("migrate_"))
+    return [(_DIRECTORY / name).read_text("utf-8") for name in names]
+
+
+class Insert:
+    """An INSERT that takes many rows in one step, which costs half of a step a row."""
+
+    _MOST: Final = 64
+
+    def __init__(self, name: str) -> None:
+        text = statement(name)
+        self._head, _, self._row = text.partition("VALUES")
+        self._texts = [text]
+
+    def into(self, cursor: apsw.Cursor, rows: Sequence[Row]) -> None:
+        """Insert `rows` in order; their row ids, where they are given none, follow each other."""
+        for low in range(0, len(rows), self._MOST):
+            some = rows[low : low + self._MOST]
+            cursor.execute(self._text(len(some)), tuple(chain.from_iterable(some)))
+
+    def _text(self, count: int) -> str:
+        texts = self._texts
+        while len(texts) < count:
+            texts.append(self._head + "VALUES" + ",".join([self._row] * (len(texts) + 1)))
+        return texts[count - 1]

@@ -1,0 +1,289 @@
+"""What a transaction of the SQLite store writes. Each method runs within one that its caller has begun."""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import apsw
+
+from jobsim.core.decide import Decision, Settlement, Why
+from jobsim.core.job import UNLIMITED, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.time import Instant
+from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
+from jobsim.storage.base import ENDS, possible
+from jobsim.storage.sqlite_database import Database
+from jobsim.storage.sqlite_rows import blob, lease_of, storable
+from jobsim.storage.sqlite_statements import Insert, Row, statement
+
+WAVE: Final = 10_000
+"""How many jobs that have come due one transaction marks as ready: some 30 ms of work."""
+
+_PENDING: Final = TRANSITIONS[None, Kind.ENQUEUE]
+_REQUEUED: Final = TRANSITIONS[State.DEAD_LETTER, Kind.REQUEUE]
+(_CLAIMED,) = {TRANSITIONS[state, Kind.CLAIM] for state in WAITING}
+
+_JOBS: Final = Insert("insert_job")
+_PAYLOADS: Final = Insert("insert_payload")
+_RESULTS: Final = Insert("insert_result")
+_EVENTS: Final = Insert("insert_event")
+_PROMOTE: Final = statement("promote")
+_CLAIMABLE: Final = statement("claimable")
+_START: Final = statement("start")
+_LEASES: Final = statement("leases")
+_HELD: Final = statement("held")
+_FINISH: Final = statement("finish")
+_WAIT_AGAIN: Final = statement("wait_again")
+_NOTE_ERROR: Final = statement("note_error")
+_EXTEND: Final = statement("extend")
+_STANDING: Final = statement("standing")
+_REQUEUE: Final = statement("requeue")
+_WORKER: Final = statement("worker")
+_NEW_WORKER: Final = statement("insert_worker")
+_WHY: Final = statement("why")
+_NEW_WHY: Final = statement("insert_why")
+
+
+def keys(numbers: Iterable[int]) -> "apsw.CArrayBinding":
+    """Return `numbers`, of which there is one at least, as SQLite takes an array."""
+    return apsw.carray(array("q", numbers))
+
+
+class Names:
+    """The numbers under which workers and reasons are stored, as far as they have been needed."""
+
+    def __init__(self) -> None:
+        self._workers: dict[str, int] = {}
+        self._whys: dict[tuple[str, str], int] = {}
+
+    def forget(self) -> None:
+        """Forget all, as the transaction which made some of them came to nothing."""
+        self._workers.clear()
+        self._whys.clear()
+
+    def worker(self, cursor: apsw.Cursor, name: WorkerId) -> int:
+        """Return the number of a worker."""
+        number = self._workers.get(name)
+        if number is None:
+            number = self._workers[name] = _numbered(cursor, _WORKER, _NEW_WORKER, (name,))
+        return number
+
+    def why(self, cursor: apsw.Cursor, why: Why) -> int | None:
+        """Return the number of a reason, its error left out; `None` where there is no more to it."""
+        outcome, reason, _ = why
+        number = self._whys.get((outcome, reason))
+        if number is None:
+            if not (outcome or reason):
+                return None
+            number = self._whys[outcome, reason] = _numbered(cursor, _WHY, _NEW_WHY, (outcome, reason))
+        return number
+
+
+def _numbered(cursor: apsw.Cursor, find: str, make: str, name: tuple[str, ...]) -> int:
+    found: list[Row] = cursor.execute(find, name).fetchall() or cursor.execute(make, name).fetchall()
+    number: int = found[0][0]
+    return number
+
+
+class Writes:
+    """The changes a store makes, in the order of the contract."""
+
+    def __init__(self, database: Database, names: Names) -> None:
+        self._database = database
+        self._names = names
+
+    def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
+        """Store `jobs`; see `Storage.enqueue`."""
+        cursor, names = self._database.cursor, self._names
+        new = [
+            (blob(id_), kind, queue, priority, _PENDING, run_at <= now, run_at, limit, limit, now, now)
+            for id_, kind, run_at, queue, _, limit, priority in jobs
+        ]
+        _JOBS.into(cursor, new)
+        first = cursor.connection.last_insert_rowid() - len(new) + 1
+        _PAYLOADS.into(cursor, [(key, storable(job.payload)) for key, job in enumerate(jobs, first)])
+        whys = {kind: names.why(cursor, Why("", kind)) for kind in {job.kind for job in jobs}}
+        events = [
+            (now, key, Kind.ENQUEUE, 0, job.max_attempts, 0, None, job.run_at, whys[job.kind], None)
+            for key, job in enumerate(jobs, first)
+        ]
+        _EVENTS.into(cursor, events)
+        return [job.id for job in jobs]
+
+    def promote(self, queues: Iterable[str], now: Instant) -> bool:
+        """Mark jobs that have come due as ready; return whether these were all."""
+        cursor = self._database.cursor
+        complete = True
+        for queue in queues:
+            cursor.execute(_PROMOTE, (queue, now, WAVE))
+            complete = complete and cursor.connection.changes() < WAVE
+        return complete
+
+    def claim(
+        self, worker: WorkerId, queues: Iterable[str], limit: int, until: Instant, now: Instant
+    ) -> list[Lease]:
+        """Start ready jobs; see `Storage.claim`."""
+        cursor = self._database.cursor
+        found: list[Row] = []
+        for queue in queues:
+            found += cursor.execute(_CLAIMABLE, (queue, now, limit)).fetchall()
+        if not found:
+            return []
+        found.sort(key=lambda row: (-row[0], row[1], row[2]))
+        chosen = [key for _, _, key in found[:limit]]
+        number = self._names.worker(cursor, worker)
+        cursor.execute(_START, (_CLAIMED, now, until, number, keys(chosen)))
+        rows: dict[Any, Row] = {row[0]: row for row in cursor.execute(_LEASES, (keys(chosen),)).fetchall()}
+        leases = [lease_of(rows[key]) for key in chosen]
+        events = [
+            (now, key, Kind.CLAIM, attempt, limit, token, number, until, None, None)
+            for key, _, _, _, attempt, limit, _, token, *_ in leases
+        ]
+        _EVENTS.into(cursor, events)
+        return leases
+
+    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+        """Write what became of attempts; see `Storage.settle`."""
+        cursor, names = self._database.cursor, self._names
+        held = self._held([lease for lease, _ in settlements])
+        batch = _Batch(now)
+        settled = []
+        for lease, decision in settlements:
+            row = held.get(lease.key)
+            holds = row is not None and _under(lease, row) and possible(lease, decision)
+            worker, why = names.worker(cursor, lease.worker), names.why(cursor, decision.why)
+            if holds:
+                batch.settle(held.pop(lease.key), worker, why, decision)
+            elif (key := self._key(lease.id)) is not None:
+                batch.refuse(key, lease, worker, why, decision)
+            settled.append(holds)
+        batch.write(cursor)
+        return settled
+
+    def _held(self, leases: Sequence[Lease]) -> dict[int, Row]:
+        """Return the running jobs among those of `leases`, by key."""
+        rows: list[Row] = self._database.cursor.execute(
+            _HELD, (keys(lease.key for lease in leases),)
+        ).fetchall()
+        return {row[0]: row for row in rows}
+
+    def _key(self, job: JobId) -> int | None:
+        row = self._standing([job]).get(job)
+        return None if row is None else row[1]
+
+    def _standing(self, ids: Sequence[JobId]) -> dict[JobId, Row]:
+        wanted = apsw.carray(tuple(map(blob, ids)))
+        rows: list[Row] = self._database.cursor.execute(_STANDING, (wanted,)).fetchall()
+        return {JobId.from_bytes(row[0]): row for row in rows}
+
+    def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
+        """Prolong leases; see `Storage.extend`."""
+        cursor = self._database.cursor
+        held = self._held(leases)
+        kept = [lease for lease in leases if lease.key in held and _under(lease, held[lease.key])]
+        shorter = [lease.key for lease in kept if held[lease.key][5] < until]
+        if shorter:
+            cursor.execute(_EXTEND, (until, keys(shorter)))
+        events = []
+        for lease in kept:
+            key, _, token, attempt, limit, before = held[lease.key]
+            worker = self._names.worker(cursor, lease.worker)
+            due = max(before, until)
+            events.append((now, key, Kind.EXTEND, attempt, limit, token, worker, due, None, None))
+        _EVENTS.into(cursor, events)
+        return {lease.id for lease in kept}
+
+    def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
+        """Give jobs a new budget; see `Storage.requeue`."""
+        cursor = self._database.cursor
+        standing = self._movable(ids, Kind.REQUEUE)
+        done, moves, events = [], [], []
+        for id_ in ids:
+            row = standing.pop(id_, None)
+            done.append(row is not None)
+            if row is not None:
+                _, key, _, attempt, _, budget, token = row
+                limit = min(attempt + budget, UNLIMITED)
+                moves.append((_REQUEUED, limit, now, key))
+                events.append((now, key, Kind.REQUEUE, attempt, limit, token, None, now, None, None))
+        cursor.executemany(_REQUEUE, moves)
+        _EVENTS.into(cursor, events)
+        return done
+
+    def cancel(self, ids: Sequence[JobId], now: Instant, reason: str) -> list[bool]:
+        """Cancel jobs; see `Storage.cancel`."""
+        cursor = self._database.cursor
+        standing = self._movable(ids, Kind.CANCEL)
+        why = self._names.why(cursor, Why("cancelled", "operator"))
+        error = storable(reason) or None
+        ends: defaultdict[State, list[int]] = defaultdict(list)
+        done, events = [], []
+        for id_ in ids:
+            row = standing.pop(id_, None)
+            done.append(row is not None)
+            if row is not None:
+                _, key, state, attempt, limit, _, token = row
+                ends[TRANSITIONS[State(state), Kind.CANCEL]].append(key)
+                events.append((now, key, Kind.CANCEL, attempt, limit, token, None, None, why, error))
+        _finish(cursor, ends, now)
+        _EVENTS.into(cursor, events)
+        return done
+
+    def _movable(self, ids: Sequence[JobId], kind: Kind) -> dict[JobId, Row]:
+        """Return those of the jobs to which `kind` can happen."""
+        standing = self._standing(ids)
+        return {id_: row for id_, row in standing.items() if (State(row[2]), kind) in TRANSITIONS}
+
+
+def _under(lease: Lease, row: Row) -> bool:
+    """Return whether a row of ``held.sql`` runs under `lease`."""
+    uuid, token = row[1:3]
+    return bool(token == lease.token and uuid == blob(lease.id))
+
+
+def _finish(cursor: apsw.Cursor, ends: dict[State, list[int]], now: Instant) -> None:
+    for state, ended in ends.items():
+        cursor.execute(_FINISH, (state, now, keys(ended)))
+
+
+class _Batch:
+    """What settlements write, gathered so that each table is written in few steps."""
+
+    def __init__(self, now: Instant) -> None:
+        self._now = now
+        self._ends: defaultdict[State, list[int]] = defaultdict(list)
+        self._waits: list[Row] = []
+        self._results: list[Row] = []
+        self._events: list[Row] = []
+        self._errors: list[tuple[int, int]] = []
+
+    def settle(self, row: Row, worker: int, why: int | None, decision: Decision) -> None:
+        key, _, token, attempt, limit, _ = row
+        kind, (_, _, error), due, delay, result = decision
+        state = ENDS[kind]
+        if state in WAITING:
+            attempt -= kind is Kind.RELEASE
+            ready = due is not None and due <= self._now
+            self._waits.append((state, ready, attempt, due, delay, key))
+        else:
+            due = None
+            self._ends[state].append(key)
+        if error:
+            error = storable(error)
+            self._errors.append((len(self._events), key))
+        if result is not None:
+            self._results.append((key, storable(result)))
+        self._events.append((self._now, key, kind, attempt, limit, token, worker, due, why, error or None))
+
+    def refuse(self, key: int, lease: Lease, worker: int, why: int | None, decision: Decision) -> None:
+        at = (self._now, key, Kind.REFUSE, lease.attempt, lease.max_attempts, lease.token)
+        self._events.append((*at, worker, None, why, storable(decision.why.error) or None))
+
+    def write(self, cursor: apsw.Cursor) -> None:
+        _finish(cursor, self._ends, self._now)
+        cursor.executemany(_WAIT_AGAIN, self._waits)
+        _RESULTS.into(cursor, self._results)
+        _EVENTS.into(cursor, self._events)
+        if self._errors:
+            first = cursor.connection.last_insert_rowid() - len(self._events) + 1
+            cursor.executemany(_NOTE_ERROR, [(first + place, key) for place, key in self._errors])
