@@ -16,16 +16,36 @@
 10. A job is never removed but by an explicit call made for that.
 11. One impossible item of a batch is reported for itself and does not stop the others.
 12. Methods may be called from several threads; calls do not interleave.
-13. `exchange` is `settle` and then `claim` in one transaction: one durable commit pays for both.
+13. `exchange` is `settle`, then `claim`, then `next_due` in one transaction: one durable commit pays for all.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
-from jobsim.core.decide import Settlement
+from jobsim.core.decide import Decision, Settlement
 from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Duration, Instant
+from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
+
+ENDS: Final = {
+    kind: target
+    for (source, kind), target in TRANSITIONS.items()
+    if source is State.RUNNING and target is not State.RUNNING
+}
+"""The state to which each kind of settlement leads."""
+
+
+def possible(lease: Lease, decision: Decision) -> bool:
+    """Return whether the attempt under `lease` can end so: every store refuses a settlement that cannot.
+
+    The transition table must know the kind; a job that is to wait needs a time, and an attempt left.
+    """
+    state = ENDS.get(decision.kind)
+    if state not in WAITING:
+        return state is not None
+    attempt = lease.attempt - (decision.kind is Kind.RELEASE)
+    return decision.due is not None and attempt < lease.max_attempts
 
 
 class Storage(Protocol):
@@ -60,8 +80,8 @@ class Storage(Protocol):
         limit: int,
         lease: Duration,
         now: Instant,
-    ) -> tuple[list[bool], list[Lease]]:
-        """Settle, then claim, in one transaction; return what `settle` and `claim` would."""
+    ) -> tuple[list[bool], list[Lease], Instant | None]:
+        """Settle, then claim, in one transaction; return what `settle`, `claim` and `next_due` would."""
         ...
 
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:

@@ -130,7 +130,7 @@ def _version(connection: apsw.Connection, path: str) -> int:
 
 
 class Watch:
-    """Tells whether files are those that were opened: SQLite writes on into an unlinked WAL, and it is lost."""
+    """Tells whether files are those that were opened: SQLite would write on into an unlinked WAL."""
 
     __slots__ = ("_known", "_path")
 
