@@ -105,21 +105,24 @@ class Database:
         for name, value in {**_SETTINGS, "synchronous": _EXTRA}.items():
             connection.pragma(name, value)
         migrate(connection, self.path)
-        wanted: dict[str, int | str] = {
-            **_SETTINGS,
-            "synchronous": _SYNCHRONOUS[self.durability],
-            "journal_mode": "memory",
-        }
         if self.path != MEMORY:
-            wanted["journal_mode"] = "wal"
             _switch_to_wal(connection)
             connection.set_wal_hook(self._count_wal)
-        connection.pragma("synchronous", wanted["synchronous"])
+        connection.pragma("synchronous", _SYNCHRONOUS[self.durability])
+        self._read_back(connection)
+        if self.path != MEMORY:
+            self._watch = Watch(self.path)
+
+    def _read_back(self, connection: apsw.Connection) -> None:
+        """See that the settings are in force: SQLite keeps silent where it cannot follow one."""
+        wanted = {
+            **_SETTINGS,
+            "synchronous": _SYNCHRONOUS[self.durability],
+            "journal_mode": "memory" if self.path == MEMORY else "wal",
+        }
         for name, value in wanted.items():
             if (found := connection.pragma(name)) != value:
                 raise StorageError(f"{self.path}: {name} is {found!r} and cannot be made {value!r} here")
-        if self.path != MEMORY:
-            self._watch = Watch(self.path)
 
     def _count_wal(self, _: apsw.Connection, __: str, pages: int) -> int:
         self._wal_pages = pages
