@@ -1,6 +1,5 @@
 """The face of a live queue."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -255,21 +254,3 @@ def test_a_handler_may_enqueue(queue: Queue) -> None:
     count.enqueue(3)
     queue.run_worker(burst=True)
     assert queue.storage.counts()[State.SUCCEEDED] == 4
-
-
-@pytest.mark.live
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_mints_ids_of_its_own() -> None:
-    """Parent and child never mint the same id, though one is a copy of the other."""
-    queue = Queue(MemoryStorage())
-    handler = queue.job(send)
-    handler.enqueue(1)
-    read, write = os.pipe()
-    if (child := os.fork()) == 0:
-        os.write(write, str(queue._here.mint.mint(0).key).encode())  # type: ignore[arg-type]
-        os._exit(0)
-    os.waitpid(child, 0)
-    of_child = int(os.read(read, 100))
-    assert of_child != queue._here.mint.mint(0).key  # type: ignore[arg-type]
-    os.close(read)
-    os.close(write)

@@ -39,7 +39,7 @@ def load_queue(target: str) -> "Queue":
     if not isinstance(found, Queue):
         others = ", ".join(f"{module_name}:{name}" for name in _queues(sys.modules[module_name], Queue))
         hint = f"; there is {others}" if others else ""
-        raise ConfigError(f"{target} is a {type(found).__name__}, not a jobsim.Queue{hint}")
+        raise ConfigError(f"{target} is {_a(type(found).__name__)}, not a jobsim.Queue{hint}")
     return found
 
 
@@ -111,7 +111,11 @@ def _shown(file: str, here: Path) -> str:
 def _name_of(found: object) -> str:
     if isinstance(found, ModuleType):
         return f"module {found.__name__!r}"
-    return f"a {type(found).__name__}"
+    return _a(type(found).__name__)
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[:1] in 'AEIOUaeiou' else 'a'} {noun}"
 
 
 def _queues(found: object, queue: type) -> list[str]:

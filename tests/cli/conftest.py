@@ -43,7 +43,7 @@ max_attempts = 6
 backoff = { kind = "exponential", base = "2s", cap = "1m", jitter = "equal" }
 """
 
-APP = '''\
+APP = """\
 import jobsim
 
 queue = jobsim.Queue("sqlite:///jobs.db")
@@ -55,7 +55,7 @@ def greet(name: str) -> str:
     if name == "nobody":
         raise ValueError("nobody to greet")
     return f"Hello, {name}"
-'''
+"""
 
 
 Cli = Callable[..., Result]

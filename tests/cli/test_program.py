@@ -21,7 +21,18 @@ from jobsim.core.errors import (
 Cli = Callable[..., Result]
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 
-HEAVY = {"apsw", "joblib", "matplotlib", "numpy", "pandas", "psycopg", "pydantic", "scipy", "simpy", "tomlkit"}
+HEAVY = {
+    "apsw",
+    "joblib",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "psycopg",
+    "pydantic",
+    "scipy",
+    "simpy",
+    "tomlkit",
+}
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ def test_validate_shows_every_problem_with_its_line(cli: Cli, scenario: Path) ->
     broken.write_text(text.replace('lease = "30s"', "lease = 30"), encoding="utf-8")
     result = cli("validate", str(broken), str(scenario))
     assert result.exit_code == 1
-    assert f"jobsim: {broken}:12: " in result.stderr
-    assert "slots" in result.stderr
-    assert f"{broken}:13: " in result.stderr
+    assert result.stderr.startswith(f"jobsim: {broken}:10: workers.slots is missing")
+    assert f"{broken}:12: workers.slts: unknown key (did you mean 'slots'?)" in result.stderr
+    assert f"{broken}:13: workers.lease: 30 has no unit" in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout.startswith(f"{scenario}: valid")
 

@@ -86,7 +86,8 @@ def test_the_deepest_line_of_the_users_own_is_shown(here: Path) -> None:
         load_queue("target_app:queue")
 
 
-def test_a_missing_target_is_wrong_usage(cli: Cli, here: Path) -> None:
+@pytest.mark.usefixtures("here")
+def test_a_missing_target_is_wrong_usage(cli: Cli) -> None:
     """What is not there exits 2 and names the argument."""
     result = cli("worker", "target_nowhere:queue")
     assert result.exit_code == 2
