@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 PEAK_WINDOW_S: Final = 10
 BURST_WINDOW_S: Final = 1
-LEFT: Final = 0.01
+LEFT: Final = 0.02
 """The share of a backlog's rise with which it has recovered: a few stragglers may wait for hours."""
 
 

@@ -4,19 +4,19 @@ A policy keeps its colour, line and marker through all pictures of a comparison;
 so that a grey print can be read. Shades are confidence intervals of the mean, point by point.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, SymmetricalLogLocator
 from numpy.typing import NDArray
 from scipy import stats
 
 from jobsim.analysis.curves import LATENCIES_S, Profiles
 from jobsim.analysis.summary import interval, policies
-from jobsim.analysis.wording import time_text
+from jobsim.analysis.wording import time_text, with_unit
 
 Floats = NDArray[np.float64]
 
@@ -48,19 +48,26 @@ def style(index: int) -> Style:
 
 
 def load(profiles: Profiles, ax: Axes, ci: float = 0.95) -> Axes:
-    """Draw attempts started per second over time: mean over the replications, outages shaded."""
+    """Draw attempts started per second over time: mean over the replications, outages shaded.
+
+    The scale is logarithmic above 1/s, so that a herd leaves the rest of the picture readable.
+    """
     edges = profiles.grid.edges_s
     _over_time(profiles, profiles.load, (edges[:-1] + edges[1:]) / 2, ax, ci)
-    ax.set_ylabel("attempts started, 1/s")
-    ax.set_title("Load")
+    ax.set_yscale("symlog", linthresh=1, linscale=0.3)
+    ax.set_ylim(0, 1.7 * ax.get_ylim()[1])  # room for the word above a herd
+    ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
+    ax.set_ylabel("attempts, 1/s")
+    ax.set_title("Load: attempts started")
     return ax
 
 
 def backlog(profiles: Profiles, ax: Axes, ci: float = 0.95) -> Axes:
     """Draw the jobs not in a final state over time: mean over the replications, outages shaded."""
     _over_time(profiles, profiles.backlog, profiles.grid.edges_s, ax, ci)
-    ax.set_ylabel("jobs not final")
-    ax.set_title("Backlog")
+    ax.set_ylabel("jobs")
+    ax.set_title("Backlog: jobs neither done nor given up")
     return ax
 
 
@@ -82,8 +89,8 @@ def latency(profiles: Profiles, ax: Axes, ci: float = 0.95) -> Axes:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
     ax.minorticks_off()
     ax.set_xlabel("time since creation")
-    ax.set_ylabel("jobs not yet succeeded")
-    ax.set_title("Latency")
+    ax.set_ylabel("share of all jobs")
+    ax.set_title("Latency: jobs not yet succeeded")
     _dress(ax)
     return ax
 
@@ -105,17 +112,18 @@ def dead_letters(runs: pd.DataFrame, ax: Axes, ci: float = 0.95) -> Axes:
     labels = policies(runs)
     unsuccessful = runs.assign(dead_letter_rate=1 - runs["success_rate"])
     for index, label in enumerate(labels):
-        _dot(ax, runs, label, index, ci, fill=style(index).color)
+        end = _dot(ax, runs, label, index, ci, fill=style(index).color)
         if runs.loc[runs["policy"] == label, ["unfinished", "cancelled"]].to_numpy().any():
-            _dot(ax, unsuccessful, label, index, ci, fill="white")
+            end = max(end, _dot(ax, unsuccessful, label, index, ci, fill="white"))
             ax.set_title("Dead letters (hollow: all not succeeded)")
-    ax.set_title(ax.get_title() or "Dead letters")
+        number = with_unit("dead_letter_rate", interval(runs, label, "dead_letter_rate", ci))
+        _note(ax, number, (end, index), (8, 0), ha="left", va="center", fontsize="small")
+    ax.set_title(ax.get_title() or "Dead letters: jobs given up")
     ax.set_yticks(range(len(labels)), labels)
     ax.set_ylim(len(labels) - 0.5, -0.5)
-    ax.set_xlim(left=0)
-    ax.margins(x=0.1)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    ax.set_xlabel("share of jobs")
+    ax.set_xlim(0, 1.35 * ax.get_xlim()[1])  # room for the numbers
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
+    ax.set_xlabel("share of all jobs")
     _dress(ax)
     return ax
 
@@ -161,17 +169,9 @@ def _shade_outages(profiles: Profiles, ax: Axes, unit: float) -> None:
         ax.axvspan(outage.start_s / unit, outage.end_s / unit, color="0.85", lw=0, zorder=0)
         if outage.healed_s > outage.end_s:
             ax.axvspan(outage.end_s / unit, outage.healed_s / unit, color="0.94", lw=0, zorder=0)
-        ax.annotate(
-            "outage",
-            ((outage.start_s + outage.end_s) / 2 / unit, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, -2),
-            textcoords="offset points",
-            ha="center",
-            va="top",
-            fontsize="x-small",
-            color="0.35",
-        )
+        middle = (outage.start_s + outage.end_s) / 2 / unit
+        look = {"ha": "center", "va": "top", "fontsize": "x-small", "color": "0.35"}
+        _note(ax, "outage", (middle, 1), (0, -2), xycoords=("data", "axes fraction"), **look)
 
 
 def _line(ax: Axes, x: Floats, values: Floats, label: str, index: int, ci: float) -> None:
@@ -194,11 +194,18 @@ def _line(ax: Axes, x: Floats, values: Floats, label: str, index: int, ci: float
         ax.fill_between(x, np.maximum(mean - half, 0), mean + half, color=look.color, alpha=0.18, lw=0)
 
 
-def _dot(ax: Axes, runs: pd.DataFrame, label: str, index: int, ci: float, *, fill: str) -> None:
+def _dot(ax: Axes, runs: pd.DataFrame, label: str, index: int, ci: float, *, fill: str) -> float:
+    """Draw a mean and its interval in row `index`; return where it ends."""
     mean, low, high, _ = interval(runs, label, "dead_letter_rate", ci)
     look = style(index)
     ax.plot([low, high], [index, index], color=look.color, linewidth=1.4, solid_capstyle="butt")
     ax.plot([mean], [index], marker=look.marker, color=look.color, markerfacecolor=fill, linestyle="none")
+    return float(np.nanmax([mean, high]))
+
+
+def _note(ax: Axes, text: str, at: tuple[float, float], shift: tuple[int, int], **look: Any) -> None:
+    """Write `text` beside the point `at`, moved by points of the page."""
+    ax.annotate(text, at, xytext=shift, textcoords="offset points", **look)
 
 
 def _dress(ax: Axes) -> None:

@@ -1,5 +1,6 @@
 """What a comparison shows, in a few sentences that claim no more than its intervals allow."""
 
+import numpy as np
 import pandas as pd
 
 from jobsim.analysis.summary import censored, interval, policies, told_apart
@@ -21,9 +22,11 @@ def verdict(runs: pd.DataFrame, ci: float = 0.95) -> str:
     if len(labels) < 2:
         return f"{labels[0]}: {_fate(runs, labels[0], ci)}. There is no other policy to compare it with."
     leaders = best(runs, "success_rate", labels, ci)
-    sentences = [_most_succeed(runs, leaders, len(labels), ci)]
+    sentences = [_most_succeed(runs, leaders, ci)]
     if len(leaders) > 1:
         sentences.append(_fastest(runs, leaders, ci))
+    if len(leaders) < len(labels):
+        sentences.append(_others(runs, [label for label in labels if label not in leaders], ci))
     sentences += _unfinished(runs, labels, ci)
     sentences.append(
         f"({replications} replications under common random numbers, paired t tests, "
@@ -44,31 +47,47 @@ def best(runs: pd.DataFrame, measure: str, among: list[str], ci: float = 0.95) -
     return [label for label in order if frozenset((order[0], label)) not in apart]
 
 
-def _most_succeed(runs: pd.DataFrame, leaders: list[str], of: int, ci: float) -> str:
-    first, *others = leaders
-    said = f"{first}: {_fate(runs, first, ci)}"
-    if not others:
-        return f"Most jobs succeed with {said}. Every other policy lets significantly fewer succeed."
-    if len(leaders) == of:
-        return f"No policy lets significantly more jobs succeed than another. Highest mean: {said}."
-    return f"Most jobs succeed with {said}. Not significantly different: {listed(others)}."
+def _most_succeed(runs: pd.DataFrame, leaders: list[str], ci: float) -> str:
+    first = leaders[0]
+    if len(leaders) == 1:
+        return f"Most jobs succeed with {first}: {_fate(runs, first, ci)}."
+    if len(leaders) == len(policies(runs)):
+        return (
+            "No policy lets significantly more jobs succeed than another. "
+            f"Highest mean: {first}: {_fate(runs, first, ci)}."
+        )
+    rate = with_unit("success_rate", interval(runs, first, "success_rate", ci))
+    return (
+        f"Most jobs succeed with {listed(leaders)}: {rate} of all jobs with {first}, "
+        "and not significantly fewer with the others named."
+    )
 
 
 def _fate(runs: pd.DataFrame, policy: str, ci: float) -> str:
-    success, dead = (
-        with_unit(name, interval(runs, policy, name, ci)) for name in ("success_rate", "dead_letter_rate")
+    success, dead, latency = (
+        with_unit(name, interval(runs, policy, name, ci))
+        for name in ("success_rate", "dead_letter_rate", "latency_p95_s")
     )
-    latency = with_unit("latency_p95_s", interval(runs, policy, "latency_p95_s", ci))
-    return f"{success} of all jobs, with {dead} dead letters, and a p95 latency of {latency}"
+    return f"{success} of all jobs, with {dead} dead letters; p95 latency: {latency}"
 
 
 def _fastest(runs: pd.DataFrame, leaders: list[str], ci: float) -> str:
     quick = best(runs, "latency_p95_s", leaders, ci)
-    if len(quick) in (0, len(leaders)):
+    if not quick or np.isinf(interval(runs, quick[0], "latency_p95_s", ci).mean):
+        return "Under none of them do 95 % of all jobs succeed."
+    if len(quick) == len(leaders):
         return "Their p95 latencies do not differ significantly from the shortest either."
     latency = with_unit("latency_p95_s", interval(runs, quick[0], "latency_p95_s", ci))
     ties = f"; not significantly slower: {listed(quick[1:])}" if quick[1:] else ", significantly"
     return f"Of these, {quick[0]} has the shortest p95 latency: {latency}{ties}."
+
+
+def _others(runs: pd.DataFrame, others: list[str], ci: float) -> str:
+    last = min(others, key=lambda label: interval(runs, label, "success_rate", ci).mean)
+    rate = with_unit("success_rate", interval(runs, last, "success_rate", ci))
+    if len(others) == 1:
+        return f"With {last} significantly fewer succeed: {rate}."
+    return f"Every other policy lets significantly fewer succeed; fewest {last}: {rate}."
 
 
 def _unfinished(runs: pd.DataFrame, labels: list[str], ci: float) -> list[str]:

@@ -62,7 +62,7 @@ def test_dead_letters_have_a_row_a_policy(table: Table) -> None:
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
     assert len(ax.get_lines()) == 4
-    assert ax.get_title() == "Dead letters"
+    assert ax.get_title() == "Dead letters: jobs given up"
 
 
 def test_dead_letters_show_what_else_did_not_succeed(table: Table) -> None:

@@ -1,5 +1,6 @@
 """The verdict claims what is significant, and says so where nothing is."""
 
+import math
 from collections.abc import Callable
 
 import pandas as pd
@@ -13,17 +14,27 @@ def test_verdict_names_a_clear_winner(table: Table) -> None:
     """The policy under which significantly more jobs succeed than under any other comes first."""
     said = verdict(table({"poor": {"success_rate": 0.5}, "good": {"success_rate": 0.8}}, 10))
     assert said.startswith("Most jobs succeed with good: 80")
-    assert "Every other policy lets significantly fewer succeed." in said
+    assert "With poor significantly fewer succeed: 50" in said
     assert "10 replications" in said
 
 
 def test_verdict_names_ties_and_breaks_them_by_latency(table: Table) -> None:
-    """Policies that cannot be told apart are named, and the fastest of them too."""
-    runs = table({"slow": {"latency_p95_s": 9.0}, "fast": {}, "poor": {"success_rate": 0.5}}, 10)
-    said = verdict(runs)
-    assert "Not significantly different: fast." in said
+    """Policies that cannot be told apart are named, the fastest of them, and who lets fewest succeed."""
+    poor = {"poor": {"success_rate": 0.5}, "poorer": {"success_rate": 0.4}}
+    said = verdict(table({"slow": {"latency_p95_s": 9.0}, "fast": {}, **poor}, 10))
+    assert said.startswith("Most jobs succeed with slow and fast: 90")
+    assert "not significantly fewer with the others named" in said
     assert "Of these, fast has the shortest p95 latency" in said
-    assert "poor" not in said
+    assert "Every other policy lets significantly fewer succeed; fewest poorer: 40" in said
+
+
+def test_verdict_praises_no_speed_that_is_never_reached(table: Table) -> None:
+    """Where too few jobs ever succeed there is no p95 to be the shortest."""
+    never = {"latency_p95_s": math.inf}
+    said = verdict(table({"a": never, "b": never, "poor": {"success_rate": 0.5}}, 10))
+    assert "Under none of them do 95 % of all jobs succeed." in said
+    one = verdict(table({"a": never, "b": {}}, 10))
+    assert "Of these, b has the shortest p95 latency" in one
 
 
 def test_verdict_claims_nothing_where_nothing_differs(table: Table) -> None:
