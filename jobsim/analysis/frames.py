@@ -139,7 +139,7 @@ def _difference(later: Any, earlier: Any) -> NDArray[np.float64]:
 
 
 def _limit(max_attempts: Any) -> NDArray[np.float64]:
-    return np.where(max_attempts == UNLIMITED, np.inf, max_attempts)
+    return np.where(max_attempts >= UNLIMITED, np.inf, max_attempts)
 
 
 def _objects(values: Iterable[object]) -> Texts:

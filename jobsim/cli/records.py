@@ -84,7 +84,7 @@ def _attempt(begun: Event, ended: Event | None) -> dict[str, Any]:
 
 def limit(attempts: int) -> int | None:
     """Return a number of attempts, `None` where there is no limit."""
-    return None if attempts == UNLIMITED else attempts
+    return None if attempts >= UNLIMITED else attempts
 
 
 def decoded(text: str | None) -> Any:

@@ -58,7 +58,7 @@ class Settlement(NamedTuple):
 _SUCCESS: Final = Decision(Kind.SUCCEED, Why("succeeded"))
 _LOST_ERROR: Final = Error("jobsim.Lost", "the lease ended without a settlement")
 LOST: Final = "lost"
-"""The `Why.outcome` of an attempt whose lease ended; stores write it only where the lease has ended by then."""
+"""The `Why.outcome` of an attempt whose lease ended; stores write it only once the lease is over."""
 
 
 def decide(lease: Lease, outcome: Outcome, policy: RetryPolicy, now: Instant, random: Stream) -> Decision:

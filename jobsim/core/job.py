@@ -11,8 +11,11 @@ from jobsim.core.time import Duration, Instant
 WorkerId = NewType("WorkerId", str)
 """Names one incarnation of a worker; a restarted worker has another, never used before."""
 
-UNLIMITED: Final = 2**31 - 1
-"""The `max_attempts` of a job that may be tried for ever (fits the 32 bits of an event record)."""
+UNLIMITED: Final = 2**30
+"""The `max_attempts` of a job that may be tried for ever: this, or more once it was requeued.
+
+A requeue adds the attempts made so far, and the sum still fits the 32 bits of an event record.
+"""
 
 DEFAULT_QUEUE: Final = "default"
 

@@ -98,7 +98,7 @@ class JobClass(Model):
 
     kind: Text
     queue: Text = DEFAULT_QUEUE
-    priority: Annotated[int, Field(strict=True, ge=-UNLIMITED, le=UNLIMITED)] = 0
+    priority: Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)] = 0
     max_attempts: Annotated[int, Field(strict=True, ge=1, le=UNLIMITED)] | None = None
     arrivals: Arrivals
     service: Service

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from jobsim.core.backoff import Backoff, Exponential, Fixed
 from jobsim.core.decide import Decision, Why, decide
-from jobsim.core.job import Lease, State
+from jobsim.core.job import UNLIMITED, Lease, State
 from jobsim.core.outcome import (
     SUCCEEDED,
     Cancelled,
@@ -209,7 +209,7 @@ outcomes: st.SearchStrategy[Outcome] = st.one_of(
 
 @st.composite
 def leases(draw: st.DrawFn) -> Lease:
-    budget = draw(st.integers(1, 2**31 - 1))
+    budget = draw(st.integers(1, UNLIMITED))
     earlier = draw(st.integers(0, 2**31 - 1 - budget))
     return LEASE._replace(
         attempt=earlier + draw(st.integers(1, budget)),

@@ -15,9 +15,11 @@ def test_lease_counts_tries_from_the_last_fresh_start(budget: int, tries: int, r
     assert lease.tries == min(tries, budget)
 
 
-def test_lease_of_an_endless_job_counts_its_attempts() -> None:
-    """Without a limit, tries are attempts."""
-    assert LEASE._replace(attempt=9, max_attempts=UNLIMITED, budget=UNLIMITED).tries == 9
+def test_lease_of_an_endless_job_counts_its_tries_too() -> None:
+    """Without a limit, tries are attempts, and start again from 1 after a requeue at attempt 9."""
+    endless = LEASE._replace(attempt=9, max_attempts=UNLIMITED, budget=UNLIMITED)
+    assert endless.tries == 9
+    assert endless._replace(attempt=10, max_attempts=9 + UNLIMITED).tries == 1
 
 
 def test_new_job_needs_id_kind_and_time_alone() -> None:

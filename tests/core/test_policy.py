@@ -45,8 +45,9 @@ def test_policy_by_default_backs_off_with_full_jitter_for_five_attempts() -> Non
 
 
 def test_policy_without_limit_has_a_number_that_stands_for_it() -> None:
-    """`None` is the largest number an event record holds."""
-    assert RetryPolicy(max_attempts=None).limit == UNLIMITED == 2**31 - 1
+    """`None` is a number that no job reaches, and that no limit of a person's own passes."""
+    assert RetryPolicy(max_attempts=None).limit == UNLIMITED
+    assert RetryPolicy(max_attempts=UNLIMITED).limit == UNLIMITED
 
 
 def test_policy_reads_back_typed() -> None:
@@ -86,7 +87,7 @@ def test_policy_retries_by_class_name_or_base_class(lists: Any, error: Error, re
         ({"max_attempts": -1}, "max_attempts: must be a whole number"),
         ({"max_attempts": 2.0}, "max_attempts: must be a whole number"),
         ({"max_attempts": True}, "max_attempts: must be a whole number"),
-        ({"max_attempts": 2**31}, "max_attempts: must be a whole number"),
+        ({"max_attempts": UNLIMITED + 1}, "max_attempts: must be a whole number"),
         ({"max_age": "1"}, "max_age: '1' has no unit"),
         ({"backoff": "exponential"}, "backoff: 'exponential' is no backoff; write for example"),
         ({"backoff": Exponential}, "backoff: .* is no backoff; write for example"),

@@ -15,7 +15,7 @@ from jobsim.core.backoff import (
     Polynomial,
 )
 from jobsim.core.jitter import Added, Equal, Full, Growth, Jitter, NoJitter, Proportional, Stretched
-from jobsim.core.job import JobId, Lease, WorkerId
+from jobsim.core.job import UNLIMITED, JobId, Lease, WorkerId
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Stream
 from jobsim.core.time import SECOND, Duration, Instant
@@ -93,7 +93,7 @@ names = st.lists(st.sampled_from(["OSError", "stripe.CardError", ValueError, "x.
 policies = st.builds(
     RetryPolicy,
     backoffs(),
-    max_attempts=st.none() | st.integers(1, 2**31 - 1),
+    max_attempts=st.none() | st.integers(1, UNLIMITED),
     max_age=st.none() | durations,
     retry_on=names,
     dead_letter_on=names,
