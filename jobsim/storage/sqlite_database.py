@@ -101,6 +101,8 @@ class Database:
     def _set_up(self, connection: apsw.Connection) -> None:
         connection.set_busy_timeout(max(1, self._patience // MILLISECOND // _TRIES))
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        # Without it, SQLite plans a query that is bound to other values anew, in the hope of a better plan.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
         for name, value in {**_SETTINGS, "synchronous": _EXTRA}.items():
             connection.pragma(name, value)
