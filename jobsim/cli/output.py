@@ -81,7 +81,10 @@ def _finite(value: Any) -> Any:
 def write_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, wrap: bool = False) -> None:
     """Write a table without borders. Its last column takes the room left: cut there, or wrapped."""
     texts = [[cell(value) for value in row] for row in rows]
-    widths = [max(map(len, column)) + _GAP for column in zip(headings, *texts, strict=True)]
+    widths = [
+        max(len(line) for text in column for line in str(text).split("\n")) + _GAP
+        for column in zip(headings, *texts, strict=True)
+    ]
     out = console()
     room = max(out.width - sum(widths[:-1]), _NARROWEST)
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
@@ -95,12 +98,23 @@ def write_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, wr
 
 def write_wide_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write a table in as many parts as it takes for each to fit, every part led by the first column."""
-    widths = [max(len(row[i]) for row in [headings, *rows]) + _GAP for i in range(len(headings))]
+    heads = [_folded(heading) for heading in headings]
+    widths = [
+        max(len(text) for text in (*heads[i].split("\n"), *(row[i] for row in rows))) + _GAP
+        for i in range(len(heads))
+    ]
     out = console()
     for part in _parts(widths, out.width + _GAP):
         chosen = (0, *part)
-        write_table([headings[i] for i in chosen], [[row[i] for i in chosen] for row in rows])
+        write_table([heads[i] for i in chosen], [[row[i] for i in chosen] for row in rows])
         out.print()
+
+
+def _folded(heading: str) -> str:
+    """Return `heading` on two lines, as narrow as its words allow."""
+    words = heading.split(" ")
+    folds = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(1, len(words))]
+    return "\n".join(min(folds, key=lambda fold: max(map(len, fold)))) if folds else heading
 
 
 def _parts(widths: Sequence[int], room: int) -> list[list[int]]:

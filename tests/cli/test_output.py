@@ -77,6 +77,13 @@ def test_wide_table_is_one_part_where_there_is_room(
     assert capsys.readouterr().out.count("policy") == 1
 
 
+def test_wide_table_folds_its_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    """A heading of several words takes two lines, so that numbers decide the width."""
+    write_wide_table(["policy", "attempts per job"], [["one", "1.0"]])
+    first, second, row = (line.rstrip() for line in capsys.readouterr().out.splitlines()[:3])
+    assert (first, second, row) == ("        attempts", "policy  per job", "one     1.0")
+
+
 def test_wide_table_with_one_column_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """A table of labels alone is still a table."""
     write_wide_table(["policy"], [["one"]])
