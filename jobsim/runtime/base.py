@@ -10,10 +10,21 @@ Ts = TypeVarTuple("Ts")
 
 
 class Signal(Protocol):
-    """A doorbell: `ring` wakes waiters in the order they came; one unheard ring is remembered."""
+    """A doorbell: `ring` wakes waiters in the order they came; one unheard ring is remembered.
+
+    A ring that meets a waiter who is cancelled, or whose machine dies, goes to the next.
+    """
 
     def ring(self, count: int = 1) -> None:
         """Wake up to `count` waiters; where nobody waits, let the next `wait` return at once."""
+        ...
+
+    def ring_at(self, at: Instant) -> None:
+        """Ring once at `at`, or now if that is past; nothing is added where it will ring earlier anyway."""
+        ...
+
+    def forget(self) -> None:
+        """Forget an unheard ring: what it was for is about to be looked for."""
         ...
 
 

@@ -18,7 +18,7 @@ Ts = TypeVarTuple("Ts")
 
 def now() -> Instant:
     """Return the present, by the system's clock."""
-    return Instant(time.time_ns() // 1_000)  # noqa: TID251  # this is the one place that reads it
+    return Instant(time.time_ns() // 1_000)  # this is the one place that reads it
 
 
 class LiveRuntime:
@@ -41,7 +41,7 @@ class LiveRuntime:
 
     def sleep(self, duration: Duration) -> Awaitable[None]:
         """Wait for `duration`."""
-        return asyncio.sleep(duration / SECOND)  # noqa: TID251  # this is the one place that sleeps
+        return asyncio.sleep(duration / SECOND)  # this is the one place that sleeps
 
     async def wait(self, signal: Signal, timeout: Duration | None = None) -> bool:  # noqa: ASYNC109
         """Wait for a ring of `signal`; `False` when `timeout` came first."""
@@ -96,9 +96,11 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
 class LiveSignal:
     """A doorbell on an event loop; only `ring` may be used from other threads."""
 
-    __slots__ = ("_home", "_loop", "_remembered", "_waiters")
+    __slots__ = ("_alarm", "_home", "_loop", "_remembered", "_timer", "_waiters")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._alarm: Instant | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._loop = loop
         self._home = threading.get_ident()
         self._waiters: deque[asyncio.Future[bool]] = deque()
@@ -124,6 +126,22 @@ class LiveSignal:
                 count -= 1
         if not heard:
             self._remembered = True
+
+    def ring_at(self, at: Instant) -> None:
+        """Ring once at `at`, or now if that is past; nothing is added where it will ring earlier anyway."""
+        if self._alarm is None or at < self._alarm:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._alarm = at
+            self._timer = self._loop.call_later(max(at - now(), 0) / SECOND, self._ring_alarm)
+
+    def _ring_alarm(self) -> None:
+        self._alarm = self._timer = None
+        self._ring(1)
+
+    def forget(self) -> None:
+        """Forget an unheard ring: what it was for is about to be looked for."""
+        self._remembered = False
 
     def heard(self) -> bool:
         """Return whether a ring was remembered, and forget it."""
@@ -168,7 +186,7 @@ class _Ending(asyncio.Future[Any]):
     has ended, which is what is wanted: no commit lands behind the caller's back.
     """
 
-    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ARG002
+    def cancel(self, msg: Any | None = None) -> bool:
         return False
 
 

@@ -1,7 +1,7 @@
 """The store in memory: for simulations and tests. Same contract; it lasts as long as the process."""
 
-from collections.abc import Iterator, Sequence
-from heapq import heappop, heappush
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop
 from itertools import islice
 from threading import RLock
 from typing import Final
@@ -9,137 +9,33 @@ from typing import Final
 from jobsim.core.decide import Decision, Settlement, Why
 from jobsim.core.errors import StorageError
 from jobsim.core.events import CODE, RECORD, Event, EventLog
-from jobsim.core.job import UNLIMITED, Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Duration, Instant
-from jobsim.core.transitions import FINAL, TRANSITIONS, WAITING, Kind, transition
+from jobsim.core.transitions import FINAL, TRANSITIONS, Kind, transition
+from jobsim.storage.base import possible
+from jobsim.storage.memory_rows import Line, Row
 
-_ENQUEUED: Final = TRANSITIONS[None, Kind.ENQUEUE]
-_ENQUEUE: Final = CODE[Kind.ENQUEUE]
-_CLAIM: Final = CODE[Kind.CLAIM]
-_REFUSE: Final = CODE[Kind.REFUSE]
+_NEW: Final = (None, Kind.ENQUEUE)
 _NO_WHY: Final = 0  # the number every log gives to an event without a reason
 _NOBODY: Final = 0
+
+# Constants, since looking up a member costs as much as a call.
+_CLAIM: Final = Kind.CLAIM
+_RELEASE: Final = Kind.RELEASE
+_ENQUEUE_CODE: Final = CODE[Kind.ENQUEUE]
+_CLAIM_CODE: Final = CODE[Kind.CLAIM]
+_REFUSE_CODE: Final = CODE[Kind.REFUSE]
 _pack: Final = RECORD.pack
 
 
-class _Row:
-    """One job; `number` is its place in the order of enqueueing and in the log.
+class _Step:
+    """One entry of the transition table, and how often it has been taken."""
 
-    What has not happened yet is a default of the class: most rows are never asked for it.
-    """
+    __slots__ = ("taken", "to")
 
-    attempt = 0
-    token = 0
-    delay = Duration(0)
-    attempted: Instant | None = None
-    finished: Instant | None = None
-    lease_until: Instant | None = None
-    worker: WorkerId | None = None
-    last_error: str | None = None
-    result: str | None = None
-
-    def __init__(self, new: NewJob, number: int, state: State, now: Instant) -> None:
-        self.new = new
-        self.number = number
-        self.state = state
-        self.max_attempts = new.max_attempts
-        self.run_at = new.run_at
-        self.created = self.enqueued = now
-
-    def job(self) -> Job:
-        """Return the job as the world sees it."""
-        new = self.new
-        return Job(
-            id=new.id,
-            kind=new.kind,
-            queue=new.queue,
-            payload=new.payload,
-            state=self.state,
-            attempt=self.attempt,
-            max_attempts=self.max_attempts,
-            budget=new.max_attempts,
-            token=self.token,
-            priority=new.priority,
-            run_at=self.run_at,
-            created=self.created,
-            enqueued=self.enqueued,
-            attempted=self.attempted,
-            finished=self.finished,
-            lease_until=self.lease_until,
-            worker=self.worker,
-            delay=self.delay,
-            last_error=self.last_error,
-            result=self.result,
-        )
-
-    def lease(self) -> Lease:
-        """Return the lease the job runs under."""
-        id_, kind, _, queue, payload, budget, _ = self.new
-        # Past the constructor, whose keywords cost as much as all the rest of a claim.
-        return _tuple(
-            Lease,
-            (
-                self.number + 1,
-                id_,
-                kind,
-                queue,
-                self.attempt,
-                self.max_attempts,
-                budget,
-                self.token,
-                self.enqueued,
-                self.delay,
-                self.lease_until,
-                self.worker,
-                payload,
-            ),
-        )
-
-
-_tuple: Final = tuple.__new__
-
-_Ready = tuple[int, Instant, int, _Row]
-_Later = tuple[Instant, int, _Row]
-
-
-class _Line:
-    """The waiting jobs of one queue: those due by priority, the others by time.
-
-    A cancelled job stays until it is met: nothing leads out of that state, so it cannot be mistaken.
-    """
-
-    __slots__ = ("later", "ready")
-
-    def __init__(self) -> None:
-        self.ready: list[_Ready] = []
-        self.later: list[_Later] = []
-
-    def add(self, row: _Row, now: Instant) -> None:
-        if row.run_at <= now:
-            heappush(self.ready, (-row.new.priority, row.run_at, row.number, row))
-        else:
-            heappush(self.later, (row.run_at, row.number, row))
-
-    def first(self, now: Instant) -> _Ready | None:
-        """Return the entry to be claimed first, which stays at the head of `ready`."""
-        later, ready = self.later, self.ready
-        while later and later[0][0] <= now:
-            run_at, number, row = heappop(later)
-            heappush(ready, (-row.new.priority, run_at, number, row))
-        while ready and ready[0][3].state not in WAITING:
-            heappop(ready)
-        return ready[0] if ready else None
-
-    def due(self) -> Instant | None:
-        """Return the earliest `run_at` of those waiting, or that of an overdue one."""
-        ready, later = self.ready, self.later
-        while ready and ready[0][3].state not in WAITING:
-            heappop(ready)
-        if ready:
-            return ready[0][1]
-        while later and later[0][2].state not in WAITING:
-            heappop(later)
-        return later[0][0] if later else None
+    def __init__(self, to: State) -> None:
+        self.to = to
+        self.taken = 0
 
 
 class MemoryStorage:
@@ -148,43 +44,44 @@ class MemoryStorage:
     def __init__(self) -> None:
         self.log: Final = EventLog()
         self._append = self.log.records.extend
-        self._rows: list[_Row] = []
+        self._rows: list[Row] = []
         self._numbers: dict[JobId, int] = {}
-        self._lines: dict[str, _Line] = {}
-        self._running: dict[int, _Row] = {}
-        self._counts = dict.fromkeys(State, 0)
+        self._lines: dict[str, Line] = {}
+        self._running: dict[int, Row] = {}
+        self._steps = {entry: _Step(to) for entry, to in TRANSITIONS.items()}
         self._kinds: dict[str, int] = {}
         self._lock = RLock()
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
         """Accept `jobs`, all or none, and return their ids in order."""
+        ids = [new.id for new in jobs]
         with self._lock:
-            ids = [new.id for new in jobs]
+            if not self._numbers.keys().isdisjoint(ids):
+                taken = next(id_ for id_ in ids if id_ in self._numbers)
+                raise StorageError(f"job {taken} is there already; nothing of the batch was accepted")
             if len(ids) > 1 and len(set(ids)) < len(ids):
                 raise StorageError("two jobs of one batch have the same id; nothing of it was accepted")
-            for id_ in ids:
-                if id_ in self._numbers:
-                    raise StorageError(f"job {id_} is there already; nothing of the batch was accepted")
             for new in jobs:
                 self._accept(new, now)
-            return ids
+        return ids
 
     def _accept(self, new: NewJob, now: Instant) -> None:
-        log = self.log
-        number = self._numbers[new.id] = log.add_job(new.id)
-        row = _Row(new, number, _ENQUEUED, now)
+        id_, kind, run_at, queue, _, limit, _ = new
+        log, step = self.log, self._steps[_NEW]
+        number = self._numbers[id_] = log.add_job(id_)
+        row = Row(new, number, step.to, now)
+        step.taken += 1
         self._rows.append(row)
-        self._counts[_ENQUEUED] += 1
-        self._line(new.queue).add(row, now)
-        why = self._kinds.get(new.kind)
+        self._line(queue).add(row, now)
+        why = self._kinds.get(kind)
         if why is None:
-            why = self._kinds[new.kind] = log.why(Why("", new.kind))
-        self._append(_pack(now, new.run_at, number, 0, new.max_attempts, 0, _NOBODY, why, _ENQUEUE))
+            why = self._kinds[kind] = log.why(Why("", kind))
+        self._append(_pack(now, run_at, number, 0, limit, 0, _NOBODY, why, _ENQUEUE_CODE))
 
-    def _line(self, queue: str) -> _Line:
+    def _line(self, queue: str) -> Line:
         line = self._lines.get(queue)
         if line is None:
-            line = self._lines[queue] = _Line()
+            line = self._lines[queue] = Line()
         return line
 
     def claim(
@@ -192,42 +89,51 @@ class MemoryStorage:
     ) -> list[Lease]:
         """Give `worker` up to `limit` due jobs of `queues`, each under a lease until `now + lease`."""
         with self._lock:
-            until, by = Instant(now + lease), self.log.worker(worker)
-            leases: list[Lease] = []
-            while len(leases) < limit:
-                row = self._first(queues, now)
-                if row is None:
-                    break
-                leases.append(self._claim(row, worker, by, until, now))
-            return leases
+            return self._claim(worker, queues, limit, lease, now)
 
-    def _first(self, queues: Sequence[str], now: Instant) -> _Row | None:
+    def _claim(
+        self, worker: WorkerId, queues: Iterable[str], limit: int, lease: Duration, now: Instant
+    ) -> list[Lease]:
+        until, by = Instant(now + lease), self.log.worker(worker)
+        leases: list[Lease] = []
+        while len(leases) < limit:
+            row = self._take_first(queues, now)
+            if row is None:
+                break
+            self._move(row, _CLAIM)
+            row.attempt = attempt = row.attempt + 1
+            row.token = token = row.token + 1
+            row.attempted = now
+            row.lease_until = until
+            row.worker = worker
+            number = row.number
+            self._running[number] = row
+            self._append(
+                _pack(now, until, number, attempt, row.max_attempts, token, by, _NO_WHY, _CLAIM_CODE)
+            )
+            leases.append(row.lease())
+        return leases
+
+    def _take_first(self, queues: Iterable[str], now: Instant) -> Row | None:
         """Take the row to be claimed first out of its line."""
-        best = None
+        lines, best, where = self._lines, None, None
         for queue in queues:
-            line = self._lines.get(queue)
-            head = None if line is None else line.first(now)
-            if head is not None and (best is None or head < best):
-                best = head
-        return None if best is None else heappop(self._lines[best[3].new.queue].ready)[3]
+            line = lines.get(queue)
+            if line is not None:
+                head = line.first(now)
+                if head is not None and (best is None or head < best):
+                    best, where = head, line
+        return None if where is None else heappop(where.ready)[3]
 
-    def _claim(self, row: _Row, worker: WorkerId, by: int, until: Instant, now: Instant) -> Lease:
-        self._move(row, Kind.CLAIM)
-        row.attempt = attempt = row.attempt + 1
-        row.token = token = row.token + 1
-        row.attempted = now
-        row.lease_until = until
-        row.worker = worker
-        number = row.number
-        self._running[number] = row
-        self._append(_pack(now, until, number, attempt, row.max_attempts, token, by, _NO_WHY, _CLAIM))
-        return row.lease()
-
-    def _move(self, row: _Row, kind: Kind) -> None:
-        counts, before = self._counts, row.state
-        row.state = after = TRANSITIONS.get((before, kind)) or transition(before, kind)
-        counts[before] -= 1
-        counts[after] += 1
+    def _move(self, row: Row, kind: Kind) -> None:
+        """Take the step that the table allows; the counts by state follow from it."""
+        try:
+            step = self._steps[row.state, kind]
+        except KeyError:
+            transition(row.state, kind)  # says what is wrong
+            raise
+        row.state = step.to
+        step.taken += 1
 
     def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
         """Write what became of finished attempts; `False` where the lease was no longer held."""
@@ -236,35 +142,35 @@ class MemoryStorage:
 
     def _settle(self, lease: Lease, decision: Decision, now: Instant) -> bool:
         row = self._held(lease)
-        if row is None:
+        if row is None or not possible(lease, decision):
             self._refuse(lease, decision, now)
             return False
         kind, why, due, delay, result = decision
+        worker = row.worker
         self._move(row, kind)
         self._let_go(row, now)
         if due is not None:
-            if kind is Kind.RELEASE:
+            if kind is _RELEASE:
                 row.attempt -= 1
             row.run_at = due
             row.delay = delay
-            self._line(row.new.queue).add(row, now)
+            self._lines[row.new.queue].add(row, now)
         if why.error:
             row.last_error = why.error
         if result is not None:
             row.result = result
-        self._record(row, now, due, kind, why, lease.worker)
+        self._record(row, now, due, kind, why, worker)
         return True
 
-    def _held(self, lease: Lease) -> _Row | None:
+    def _held(self, lease: Lease) -> Row | None:
         """Return the row that runs under `lease`, if it still does."""
         row = self._running.get(lease.key - 1)
         return row if row is not None and row.token == lease.token and row.new.id == lease.id else None
 
-    def _let_go(self, row: _Row, now: Instant) -> None:
+    def _let_go(self, row: Row, now: Instant) -> None:
         """End the lease of `row`, which has moved on."""
         del self._running[row.number]
-        row.lease_until = None
-        row.worker = None
+        row.lease_until = row.worker = None
         if row.state in FINAL:
             row.finished = now
 
@@ -273,13 +179,13 @@ class MemoryStorage:
         if number is None:
             return  # there is no job whose history it could be part of
         log = self.log
-        worker, why = log.worker(lease.worker), log.why(decision.why)
+        by, why = log.worker(lease.worker), log.why(decision.why)
         self._append(
-            _pack(now, -1, number, lease.attempt, lease.max_attempts, lease.token, worker, why, _REFUSE)
+            _pack(now, -1, number, lease.attempt, lease.max_attempts, lease.token, by, why, _REFUSE_CODE)
         )
 
     def _record(
-        self, row: _Row, now: Instant, due: Instant | None, kind: Kind, why: Why, worker: WorkerId | None
+        self, row: Row, now: Instant, due: Instant | None, kind: Kind, why: Why, worker: WorkerId | None
     ) -> None:
         log = self.log
         self._append(
@@ -304,11 +210,12 @@ class MemoryStorage:
         limit: int,
         lease: Duration,
         now: Instant,
-    ) -> tuple[list[bool], list[Lease]]:
-        """Settle, then claim, in one transaction; return what `settle` and `claim` would."""
+    ) -> tuple[list[bool], list[Lease], Instant | None]:
+        """Settle, then claim, in one transaction; return what `settle`, `claim` and `next_due` would."""
         with self._lock:
             settled = [self._settle(held, decision, now) for held, decision in settlements]
-            return settled, self.claim(worker, queues, limit, lease, now) if limit else []
+            leases = self._claim(worker, queues, limit, lease, now)
+            return settled, leases, self._next_due(queues)
 
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
         """Let `leases` last until `until`, never less than before; return the ids still held."""
@@ -335,11 +242,15 @@ class MemoryStorage:
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
-        earliest = None
         with self._lock:
-            for queue in queues:
-                line = self._lines.get(queue)
-                due = None if line is None else line.due()
+            return self._next_due(queues)
+
+    def _next_due(self, queues: Iterable[str]) -> Instant | None:
+        lines, earliest = self._lines, None
+        for queue in queues:
+            line = lines.get(queue)
+            if line is not None:
+                due = line.due()
                 if due is not None and (earliest is None or due < earliest):
                     earliest = due
         return earliest
@@ -354,7 +265,7 @@ class MemoryStorage:
         if row is None:
             return False
         self._move(row, Kind.REQUEUE)
-        row.max_attempts = min(row.attempt + row.new.max_attempts, UNLIMITED)
+        row.max_attempts = row.attempt + row.new.max_attempts
         row.enqueued = row.run_at = now
         row.delay = Duration(0)
         row.finished = None
@@ -362,7 +273,7 @@ class MemoryStorage:
         self._record(row, now, now, Kind.REQUEUE, Why(), None)
         return True
 
-    def _movable(self, id_: JobId, kind: Kind) -> _Row | None:
+    def _movable(self, id_: JobId, kind: Kind) -> Row | None:
         number = self._numbers.get(id_)
         row = None if number is None else self._rows[number]
         return row if row is not None and (row.state, kind) in TRANSITIONS else None
@@ -412,7 +323,12 @@ class MemoryStorage:
     def counts(self) -> dict[State, int]:
         """Return the number of jobs in every state."""
         with self._lock:
-            return dict(self._counts)
+            counts = dict.fromkeys(State, 0)
+            for (before, _), step in self._steps.items():
+                counts[step.to] += step.taken
+                if before is not None:
+                    counts[before] -= step.taken
+            return counts
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
         """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""

@@ -5,8 +5,11 @@ is settled by the next, so that one durable commit pays for many jobs. Where sto
 as in a simulation, each exchange is for one slot and nobody waits.
 
 Slots at the desk are alike: whichever is awake does what is to be done next. It takes a lease that is
-there; else it makes the exchange, if something is finished or may be due; else it listens for the bell,
-if no other does; else it waits its turn. One that leaves wakes the next where work is left.
+there; else it makes the exchange, if something is finished or may be due; else it waits for the bell, away
+from the desk. While another makes the exchange it stands in line for its end.
+
+An exchange tells when the next job is due, and the bell rings then. It is one bell for all workers that share
+a process, so that each ring wakes one slot: the one that has been idle for longest.
 """
 
 import logging
@@ -17,7 +20,7 @@ from typing import Final
 from jobsim.core.decide import Settlement
 from jobsim.core.job import Lease, WorkerId
 from jobsim.core.streams import Purpose, Streams
-from jobsim.core.time import Duration, Instant, duration
+from jobsim.core.time import Instant, duration
 from jobsim.runtime.base import Runtime, Signal
 from jobsim.storage.base import Storage
 from jobsim.worker.calls import RETRIED, StorageCalls
@@ -30,7 +33,10 @@ _log: Final = logging.getLogger("jobsim.worker")
 
 
 class Desk:
-    """Hands leases to slots and settles what they finished; `held` are the leases not yet settled."""
+    """Hands leases to slots and settles what they finished; `held` are the leases of unfinished attempts.
+
+    `release` decides that an attempt is given back, `abandon` stops one whose lease is lost.
+    """
 
     def __init__(
         self,
@@ -41,6 +47,8 @@ class Desk:
         streams: Streams,
         settings: WorkerSettings,
         bell: Signal,
+        release: Callable[[Lease], Settlement],
+        abandon: Callable[[Lease], None],
     ) -> None:
         self.held: dict[int, Lease] = {}
         self._name = name
@@ -51,16 +59,21 @@ class Desk:
         self._queues = settings.queues
         self._lease = settings.lease_duration
         self._poll = duration(settings.poll)
+        self._slots = settings.slots
         self._burst = settings.burst
         self._bell = bell
-        self._turn = runtime.signal()
+        self._release = release
+        self._abandon = abandon
         self._finished: list[Settlement] = []
         self._in_flight: Sequence[Settlement] = _NONE
         self._leases: deque[Lease] = deque()
-        self._waiting = 0
-        self._look = True  # a job may be due that no exchange has looked for
+        self._present = 0
+        self._line = runtime.signal()
+        self._in_line = 0
         self._busy = False
-        self._listening = False
+        self._look = False  # something may be due that no exchange has looked for
+        self._next_poll = Instant(0)
+        self._surge = 1
         self._closed = False
 
     async def next(self, finished: Settlement | None = None) -> Lease | None:
@@ -69,86 +82,93 @@ class Desk:
         Either comes after the finished attempt has been settled, durably.
         """
         if finished is not None:
+            self.let_go(finished.lease)
             self._finished.append(finished)
-        self._waiting += 1
+        self._present += 1
+        self._look = True
         while not self._leases:
             if self._busy:
-                await self._runtime.wait(self._turn)
+                await self._stand_in_line()
             elif self._finished or (self._look and not self._closed):
                 await self._exchange()
             elif self._closed:
-                self._leave()
+                self._present -= 1
                 return None
-            elif self._listening:
-                await self._runtime.wait(self._turn)
             else:
-                await self._listen()
-        lease = self._leases.popleft()
-        self._leave()
-        return lease
+                await self._be_idle()
+        self._present -= 1
+        return self._leases.popleft()
 
-    def _leave(self) -> None:
-        self._waiting -= 1
-        if self._waiting and (self._leases or self._finished or self._closed or not self._listening):
-            self._turn.ring()
+    async def _stand_in_line(self) -> None:
+        self._in_line += 1
+        await self._runtime.wait(self._line)
+        self._in_line -= 1
 
-    def close(self) -> None:
-        """Hand out no more leases, and send the slots home as they come."""
-        self._closed = True
-        self._bell.ring(_EVERYBODY)
-        self._turn.ring(_EVERYBODY)
-
-    async def settle(self, settlements: list[Settlement]) -> None:
-        """Settle without asking for new leases."""
-        settled = await self._calls.make(self._storage.settle, settlements, self._runtime.now())
-        self._settled(settlements, settled, self._runtime.now())
-
-    async def give_back(self, release: Callable[[Lease], Settlement]) -> list[Lease]:
-        """Settle what is finished, `release` what still runs, and return the latter."""
-        finished, self._finished = self._finished, []
-        ended = {settlement.lease.key for settlement in (*finished, *self._in_flight)}
-        running = [lease for key, lease in self.held.items() if key not in ended]
-        await self.settle([*finished, *map(release, running)])
-        return running
+    async def _be_idle(self) -> None:
+        self._present -= 1
+        await self._runtime.wait(self._bell)
+        self._present += 1
+        self._look = True
 
     async def _exchange(self) -> None:
-        """Settle all that is finished, and claim for every slot that waits."""
-        self._busy = True
-        heard, self._look = self._look, False
+        """Settle all that is finished, claim for every slot that is present, and see what is due next."""
+        self._busy, self._look = True, False
+        served = self._in_line
         batch, self._finished = self._finished, []
         self._in_flight = batch
-        limit = 0 if self._closed else self._waiting - len(self._leases)
+        limit = 0
+        if not self._closed:
+            limit = self._present
+            self._bell.forget()
         now = self._runtime.now()
         exchange = self._storage.exchange
         try:
-            settled, leases = await self._runtime.call(
+            settled, leases, due = await self._runtime.call(
                 exchange, batch, self._name, self._queues, limit, self._lease, now
             )
         except RETRIED as error:
-            settled, leases = await self._calls.again(
+            settled, leases, due = await self._calls.again(
                 error, exchange, batch, self._name, self._queues, limit, self._lease, now
             )
         self._busy, self._in_flight = False, _NONE
-        if batch:
-            self._settled(batch, settled, now)
-        held, ready = self.held, self._leases
-        for lease in leases:
-            held[lease.key] = lease
-            ready.append(lease)
-        if heard and limit and len(leases) == limit:
-            await self._pass_on(now)
-
-    def _settled(self, batch: list[Settlement], settled: list[bool], now: Instant) -> None:
-        soon = now + self._poll
-        for (lease, decision), done in zip(batch, settled, strict=True):
-            self.let_go(lease)
+        for settlement, done in zip(batch, settled, strict=True):
             if not done:
-                _refused(lease)
-            elif decision.due is not None and decision.due < soon:
-                # Whoever listens set its alarm before it could know of this job.
-                self._bell.ring()
-        if self._burst and not self.held:
-            self._bell.ring()
+                _refused(settlement.lease)
+        for lease in leases:
+            self._take(lease)
+        if due is not None and due <= now and len(leases) == limit:
+            self._pass_on()
+        else:
+            self._foresee(due, now)
+        if self._in_line:
+            # Those who were served, and one of those who came since, to make the next exchange.
+            self._line.ring(served + 1)
+
+    def _take(self, lease: Lease) -> None:
+        key = lease.key
+        if self._closed:
+            self._finished.append(self._release(lease))
+            return
+        if key in self.held:
+            self.lose(self.held[key])  # taken from this worker without its knowing, and claimed by it again
+        self.held[key] = lease
+        self._leases.append(lease)
+
+    def _pass_on(self) -> None:
+        """Wake others for what is due beyond what was claimed: one, then two, four, ... while that goes on."""
+        self._bell.ring(self._surge)
+        self._surge = min(2 * self._surge, self._slots)
+
+    def _foresee(self, due: Instant | None, now: Instant) -> None:
+        """Let the bell ring when the next job is due, and after a while anyway."""
+        self._surge = 1
+        if self._next_poll <= now:
+            # Spread over half the interval, so that many workers do not all look at once.
+            spread = 0.75 + 0.5 * self._polls.random()
+            self._next_poll = Instant(now + 1 + int(self._poll * spread))
+        self._bell.ring_at(due if due is not None and now < due < self._next_poll else self._next_poll)
+        if self._burst and not (self.held or self._finished) and (due is None or due > now):
+            self.close()
 
     def let_go(self, lease: Lease) -> bool:
         """Hold `lease` no longer; `False` where it was not held, or under another token."""
@@ -158,31 +178,52 @@ class Desk:
         del self.held[lease.key]
         return True
 
-    async def _pass_on(self, now: Instant) -> None:
-        """Wake another worker where more is due than this one could take."""
-        due = await self._calls.make(self._storage.next_due, self._queues)
-        if due is not None and due <= now:
-            self._bell.ring()
+    def lose(self, lease: Lease) -> None:
+        """Stop the attempt under `lease`, which is gone, unless it has ended meanwhile."""
+        if self.let_go(lease):
+            _log.warning(
+                "job %s: the lease of attempt %d was lost (cancelled, or taken over); the attempt is stopped",
+                lease.id,
+                lease.attempt,
+                extra={"job_id": str(lease.id), "attempt": lease.attempt},
+            )
+            self._abandon(lease)
 
-    async def _listen(self) -> None:
-        """Wait until a job is due: asked at every ring, when the next should be, and after a while anyway."""
-        self._listening = True
-        while not self._closed:
-            due = await self._calls.make(self._storage.next_due, self._queues)
-            now = self._runtime.now()
-            if due is not None and due <= now:
-                self._look = True
-                break
-            if self._burst and not self.held:
-                self._closed = True
-                break
-            await self._runtime.wait(self._bell, self._patience(due, now))
-        self._listening = False
+    def unsettled(self) -> list[Lease]:
+        """Return the leases of attempts that run, and of those whose end is not yet written."""
+        return [*self.held.values(), *(s.lease for s in (*self._finished, *self._in_flight))]
 
-    def _patience(self, due: Instant | None, now: Instant) -> Duration:
-        # Spread over half the interval, so that many workers do not all look at once.
-        poll = Duration(round(self._poll * (0.75 + 0.5 * self._polls.random())))
-        return poll if due is None else Duration(min(poll, due - now))
+    def renewed(self, lease: Lease, until: Instant) -> None:
+        """Note that `lease` lasts until `until`, if it is still held."""
+        held = self.held.get(lease.key)
+        if held is not None and held.token == lease.token:
+            self.held[lease.key] = held._replace(until=max(held.until, until))
+
+    def close(self) -> None:
+        """Hand out no more leases, give back those not yet taken, and send the slots home as they come."""
+        self._closed = True
+        while self._leases:
+            lease = self._leases.popleft()
+            self.let_go(lease)
+            self._finished.append(self._release(lease))
+        self._bell.ring(_EVERYBODY)
+
+    async def give_back(self) -> None:
+        """Settle what is finished, and stop and release what still runs."""
+        while self._busy:
+            await self._stand_in_line()
+        finished, self._finished = self._finished, []
+        running = list(self.held.values())
+        settlements = [*finished, *map(self._release, running)]
+        settled = await self._calls.make(self._storage.settle, settlements, self._runtime.now())
+        for settlement, done in zip(settlements, settled, strict=True):
+            if not done:
+                _refused(settlement.lease)
+            if settlement.decision.due is not None:
+                self._bell.ring_at(settlement.decision.due)
+        for lease in running:
+            self.let_go(lease)
+            self._abandon(lease)
 
 
 def _refused(lease: Lease) -> None:

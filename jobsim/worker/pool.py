@@ -1,6 +1,7 @@
 """A worker: its slots and the loops beside them, from start to stop. The same code in both worlds."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from jobsim.core.decide import Settlement, decide
@@ -21,7 +22,7 @@ from jobsim.worker.settings import WorkerSettings
 _RELEASED: Final = Released()
 
 
-class _Ended(Exception):  # noqa: N818  # no error: it ends the loops that have no end of their own
+class _Ended(Exception):  # no error: it ends the loops that have no end of their own
     pass
 
 
@@ -29,7 +30,8 @@ class Worker:
     """Claims jobs, runs attempts, settles them, renews leases, and brings back what others lost.
 
     `policies` gives the policy of every kind, unknown ones included. `bell` wakes idle slots: whoever
-    enqueues rings it. `streams` must be those of the whole engine, so that jitter is keyed alike.
+    enqueues rings it; workers that share one must serve the same queues. `streams` must be those of the
+    whole engine, so that jitter is keyed alike.
     """
 
     def __init__(
@@ -51,8 +53,18 @@ class Worker:
         self._streams = streams
         self._settings = settings
         self._calls = StorageCalls(runtime, streams)
-        bell = bell or runtime.signal()
-        self._desk = Desk(name, runtime, storage, self._calls, streams, settings, bell)
+        self._bell = bell or runtime.signal()
+        self._desk = Desk(
+            name,
+            runtime,
+            storage,
+            self._calls,
+            streams,
+            settings,
+            self._bell,
+            lambda lease: self._judge(lease, _RELEASED),
+            executor.abandon,
+        )
         self._stop = runtime.signal()
         self._stopping = False
         self._at_once = False
@@ -63,17 +75,15 @@ class Worker:
         Raises:
             StorageError: the store failed for longer than the worker was willing to wait.
         """
-        settings, desk = self._settings, self._desk
-        lease = settings.lease_duration
-        try:
-            await self._runtime.together(
+        runtime, storage, calls = self._runtime, self._storage, self._calls
+        lease = self._settings.lease_duration
+        with suppress(_Ended):
+            await runtime.together(
                 self._work(),
-                heartbeat(self._runtime, self._storage, self._calls, desk, self._executor, lease),
-                reaper(self._runtime, self._storage, self._calls, desk, self._judge, lease),
+                heartbeat(runtime, storage, calls, self._desk, lease),
+                reaper(runtime, storage, calls, self._bell, self._judge, lease),
                 self._watch(),
             )
-        except _Ended:
-            pass
 
     def stop(self, *, at_once: bool = False) -> None:
         """Claim nothing more; let running attempts end, or with `at_once` give them back now."""
@@ -105,6 +115,5 @@ class Worker:
         limit = duration(self._settings.shutdown_timeout)
         if not self._at_once and limit:
             await self._runtime.wait(self._stop, limit)
-        for lease in await self._desk.give_back(lambda lease: self._judge(lease, _RELEASED)):
-            self._executor.abandon(lease)
+        await self._desk.give_back()
         raise _Ended

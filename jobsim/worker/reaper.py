@@ -7,10 +7,9 @@ from jobsim.core.decide import Settlement
 from jobsim.core.job import Lease
 from jobsim.core.outcome import Lost, Outcome
 from jobsim.core.time import Duration
-from jobsim.runtime.base import Runtime
+from jobsim.runtime.base import Runtime, Signal
 from jobsim.storage.base import Storage
 from jobsim.worker.calls import StorageCalls
-from jobsim.worker.desk import Desk
 
 PAGE: Final = 500
 _LOOKS: Final = 4
@@ -21,7 +20,7 @@ Judge = Callable[[Lease, Outcome], Settlement]
 
 
 async def reaper(
-    runtime: Runtime, storage: Storage, calls: StorageCalls, desk: Desk, judge: Judge, length: Duration
+    runtime: Runtime, storage: Storage, calls: StorageCalls, bell: Signal, judge: Judge, length: Duration
 ) -> None:
     """Look for expired leases, at once and then `_LOOKS` times a lease, for ever.
 
@@ -31,6 +30,10 @@ async def reaper(
     while True:
         after = 0
         while lost := await calls.make(storage.expired, PAGE, runtime.now(), after):
-            await desk.settle([judge(lease, _LOST) for lease in lost])
+            settlements = [judge(lease, _LOST) for lease in lost]
+            await calls.make(storage.settle, settlements, runtime.now())
+            for settlement in settlements:
+                if settlement.decision.due is not None:
+                    bell.ring_at(settlement.decision.due)
             after = lost[-1].key
         await runtime.sleep(Duration(max(1, length // _LOOKS)))

@@ -1,0 +1,135 @@
+"""What the store in memory is made of: a row a job, a line a queue."""
+
+from heapq import heappop, heappush
+from typing import Final
+
+from jobsim.core.job import Job, Lease, NewJob, State, WorkerId
+from jobsim.core.time import Duration, Instant
+from jobsim.core.transitions import WAITING
+
+
+class Row:
+    """One job; `number` is its place in the order of enqueueing and in the log.
+
+    What has not happened yet is a default of the class: most rows are never asked for it.
+    """
+
+    attempt = 0
+    token = 0
+    delay = Duration(0)
+    attempted: Instant | None = None
+    finished: Instant | None = None
+    lease_until: Instant | None = None
+    worker: WorkerId | None = None
+    last_error: str | None = None
+    result: str | None = None
+
+    def __init__(self, new: NewJob, number: int, state: State, now: Instant) -> None:
+        self.new = new
+        self.number = number
+        self.state = state
+        self.max_attempts = new.max_attempts
+        self.run_at = new.run_at
+        self.created = self.enqueued = now
+
+    def job(self) -> Job:
+        """Return the job as the world sees it."""
+        new = self.new
+        return Job(
+            id=new.id,
+            kind=new.kind,
+            queue=new.queue,
+            payload=new.payload,
+            state=self.state,
+            attempt=self.attempt,
+            max_attempts=self.max_attempts,
+            budget=new.max_attempts,
+            token=self.token,
+            priority=new.priority,
+            run_at=self.run_at,
+            created=self.created,
+            enqueued=self.enqueued,
+            attempted=self.attempted,
+            finished=self.finished,
+            lease_until=self.lease_until,
+            worker=self.worker,
+            delay=self.delay,
+            last_error=self.last_error,
+            result=self.result,
+        )
+
+    def lease(self) -> Lease:
+        """Return the lease the job runs under."""
+        id_, kind, _, queue, payload, budget, _ = self.new
+        # Past the constructor, whose keywords cost as much as all the rest of a claim.
+        return _tuple(
+            Lease,
+            (
+                self.number + 1,
+                id_,
+                kind,
+                queue,
+                self.attempt,
+                self.max_attempts,
+                budget,
+                self.token,
+                self.enqueued,
+                self.delay,
+                self.lease_until,
+                self.worker,
+                payload,
+            ),
+        )
+
+
+_tuple: Final = tuple.__new__
+
+_Ready = tuple[int, Instant, int, Row]
+_Later = tuple[Instant, int, Row]
+
+
+class Line:
+    """The waiting jobs of one queue: those due by priority, the others by time.
+
+    A cancelled job stays until it is met: nothing leads out of that state, so it cannot be mistaken.
+    """
+
+    __slots__ = ("later", "ready")
+
+    def __init__(self) -> None:
+        self.ready: list[_Ready] = []
+        self.later: list[_Later] = []
+
+    def add(self, row: Row, now: Instant) -> None:
+        """Add a waiting job."""
+        run_at = row.run_at
+        if run_at <= now:
+            heappush(self.ready, (-row.new.priority, run_at, row.number, row))
+        else:
+            heappush(self.later, (run_at, row.number, row))
+
+    def first(self, now: Instant) -> _Ready | None:
+        """Return the entry to be claimed first, which stays at the head of `ready`."""
+        later, ready = self.later, self.ready
+        while later and later[0][0] <= now:
+            run_at, number, row = heappop(later)
+            heappush(ready, (-row.new.priority, run_at, number, row))
+        while ready:
+            head = ready[0]
+            if head[3].state in WAITING:
+                return head
+            heappop(ready)
+        return None
+
+    def due(self) -> Instant | None:
+        """Return the earliest `run_at` of those waiting, or that of an overdue one."""
+        ready, later = self.ready, self.later
+        while ready:
+            if ready[0][3].state in WAITING:
+                return ready[0][1]
+            heappop(ready)
+        while later:
+            if later[0][2].state in WAITING:
+                return later[0][0]
+            heappop(later)
+        return None
