@@ -1,5 +1,8 @@
--- Leases that are over, page by page. The plus signs make SQLite look among the running jobs alone.
+-- Leases that are over, page by page.
 SELECT * FROM full_lease
-WHERE lease_until < ?1 AND +id > ?2
-ORDER BY +id
-LIMIT ?3
+WHERE id IN (
+    SELECT id FROM job INDEXED BY job_leased
+    WHERE lease_until < ?1 AND id > ?2
+    ORDER BY id LIMIT ?3
+)
+ORDER BY id
