@@ -41,7 +41,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	@$(PY) -m jobsim compare scenarios/payment-api-outage.toml --out reports/payment-api-outage
+	@$(PY) -m jobsim compare scenarios/payment-api-outage.toml --replications 10 --out reports/payment-api-outage
 
 test: $(STAMP)
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
