@@ -43,12 +43,14 @@ def test_architecture_names_tests_that_exist() -> None:
 
 
 def test_functions_and_files_are_small() -> None:
-    """Half of all functions have at most 8 lines, nine in ten 25, all of them 60; no file has 350."""
+    """Half of all functions have at most 8 lines, nine in ten 25, all 60; nine files in ten 300, all 400."""
     sizes = [lines(function) for path in PACKAGE for function in functions(path)]
     assert median(sizes) <= 8
     assert quantiles(sizes, n=10)[-1] <= 25
     assert max(sizes) <= 60
-    assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE) < 350
+    files = [len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE]
+    assert quantiles(files, n=10)[-1] <= 300
+    assert max(files) <= 400
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.relative_to(ROOT).as_posix())
