@@ -8,7 +8,7 @@ from typing import Any, Final
 import apsw
 
 from jobsim.core.decide import Decision, Settlement, Why
-from jobsim.core.job import UNLIMITED, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.job import JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
 from jobsim.storage.base import ENDS, possible
@@ -203,7 +203,7 @@ class Writes:
             done.append(row is not None)
             if row is not None:
                 _, key, _, attempt, _, budget, token = row
-                limit = min(attempt + budget, UNLIMITED)
+                limit = attempt + budget
                 moves.append((_REQUEUED, limit, now, key))
                 events.append((now, key, Kind.REQUEUE, attempt, limit, token, None, now, None, None))
         cursor.executemany(_REQUEUE, moves)
