@@ -9,7 +9,8 @@
     worker only; highest priority first, then earliest `run_at`, then first enqueued.
 6.  A claim adds one to the attempt and one to the token; the token is never lowered.
 7.  `settle` and `extend` act only where the job is running under the lease's token. A settlement that
-    does not is refused (`False`), changes nothing, and is recorded as a `REFUSE` event.
+    does not is refused (`False`), changes nothing, and is recorded as a `REFUSE` event. So is one that
+    says the lease is lost, where the lease has not ended: it was renewed after a reaper saw it.
 8.  A release gives the attempt back, never the token.
 9.  A requeue keeps the attempt count and grants a new budget: the limit becomes their sum, and tries
     count from 1 again.
@@ -22,7 +23,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
-from jobsim.core.decide import Decision, Settlement
+from jobsim.core.decide import LOST, Decision, Settlement
 from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Duration, Instant
@@ -36,11 +37,14 @@ ENDS: Final = {
 """The state to which each kind of settlement leads."""
 
 
-def possible(lease: Lease, decision: Decision) -> bool:
-    """Return whether the attempt under `lease` can end so: every store refuses a settlement that cannot.
+def possible(lease: Lease, decision: Decision, until: Instant | None, now: Instant) -> bool:
+    """Return whether the attempt under `lease`, by now until `until`, can end so; stores refuse what cannot.
 
-    The transition table must know the kind; a job that is to wait needs a time, and an attempt left.
+    The transition table must know the kind; a job that is to wait needs a time, and an attempt left; and
+    only a lease that has ended is lost.
     """
+    if decision.why.outcome == LOST and (until is None or until >= now):
+        return False
     state = ENDS.get(decision.kind)
     if state not in WAITING:
         return state is not None

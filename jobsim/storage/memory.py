@@ -94,7 +94,7 @@ class MemoryStorage:
     def _claim(
         self, worker: WorkerId, queues: Iterable[str], limit: int, lease: Duration, now: Instant
     ) -> list[Lease]:
-        until, by = Instant(now + lease), self.log.worker(worker)
+        until = Instant(now + lease)
         leases: list[Lease] = []
         while len(leases) < limit:
             row = self._take_first(queues, now)
@@ -106,7 +106,7 @@ class MemoryStorage:
             row.attempted = now
             row.lease_until = until
             row.worker = worker
-            number = row.number
+            number, by = row.number, self.log.worker(worker)
             self._running[number] = row
             self._append(
                 _pack(now, until, number, attempt, row.max_attempts, token, by, _NO_WHY, _CLAIM_CODE)
@@ -142,7 +142,7 @@ class MemoryStorage:
 
     def _settle(self, lease: Lease, decision: Decision, now: Instant) -> bool:
         row = self._held(lease)
-        if row is None or not possible(lease, decision):
+        if row is None or not possible(lease, decision, row.lease_until, now):
             self._refuse(lease, decision, now)
             return False
         kind, why, due, delay, result = decision

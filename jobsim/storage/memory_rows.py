@@ -117,7 +117,10 @@ class Line:
         while ready:
             head = ready[0]
             if head[3].state in WAITING:
-                return head
+                if head[1] <= now:
+                    return head
+                # A clock ahead of the one that asks now has brought it here too early.
+                heappush(later, head[1:])
             heappop(ready)
         return None
 

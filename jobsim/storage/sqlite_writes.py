@@ -150,7 +150,7 @@ class Writes:
         settled = []
         for lease, decision in settlements:
             row = held.get(lease.key)
-            holds = row is not None and _under(lease, row) and possible(lease, decision)
+            holds = row is not None and _under(lease, row) and possible(lease, decision, row[5], now)
             worker, why = names.worker(cursor, lease.worker), names.why(cursor, decision.why)
             if holds:
                 batch.settle(held.pop(lease.key), worker, why, decision)
