@@ -87,7 +87,7 @@ def _others(runs: pd.DataFrame, others: list[str], ci: float) -> str:
     rate = with_unit("success_rate", interval(runs, last, "success_rate", ci))
     if len(others) == 1:
         return f"With {last} significantly fewer succeed: {rate}."
-    return f"Every other policy lets significantly fewer succeed; fewest {last}: {rate}."
+    return f"Every other policy lets significantly fewer succeed; fewest with {last}: {rate}."
 
 
 def _unfinished(runs: pd.DataFrame, labels: list[str], ci: float) -> list[str]:

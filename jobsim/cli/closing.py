@@ -1,31 +1,31 @@
 """What `jobsim compare` closes with: three commands that lead on from what it showed."""
 
+import re
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from jobsim.cli.program import invoked_as
-from jobsim.policies import PRESETS
+from jobsim.cli.program import invoked_as, nearby
+from jobsim.core.policy import RetryPolicy
 
 if TYPE_CHECKING:
     from jobsim.sim import Comparison
 
-_OPENERS: Final = {"darwin": "open", "win32": "start"}
-
 _APP: Final = """\
-cat > hello.py <<'END'
-import jobsim
+mkdir -p reports && cat > reports/hello.py <<'END'
+from jobsim import {names}
 
-queue = jobsim.Queue("sqlite:///jobs.db")
+queue = Queue("sqlite:///reports/hello.db")
+policy = {policy!r}
 
 
-@queue.job(retry={policy})
+@queue.job(retry=policy)
 def greet(name: str) -> None:
     print("Hello,", name)
 END
-{jobsim} enqueue hello:queue greet '{{"name": "Ada"}}'
-{jobsim} worker hello:queue --burst"""
+{jobsim} enqueue reports.hello:queue greet '{{"name": "Ada"}}'
+{jobsim} worker reports.hello:queue --burst"""
 
 
 def next_steps(comparison: "Comparison", scenario: Path, report: Path | None) -> str:
@@ -34,17 +34,20 @@ def next_steps(comparison: "Comparison", scenario: Path, report: Path | None) ->
     best = winner(comparison)
     directory = Path("reports", comparison.scenario.name) if report is None else report.parent
     if report is None:
+        first = "Write a report: pictures, differences, definitions."
         look = f"{jobsim} compare {file} --out {shlex.quote(str(directory))}"
     else:
-        look = f"{_OPENERS.get(sys.platform, 'xdg-open')} {shlex.quote(str(report))}"
-    run = f"{jobsim} run {file} --policy {shlex.quote(best)} --out {shlex.quote(str(directory / 'one-run'))}"
-    live = _APP.format(jobsim=jobsim, policy=_expression(comparison, best, scenario))
+        first = "Open the report: pictures, differences, definitions."
+        look = f"{shlex.quote(nearby(Path(sys.executable)))} -m webbrowser {report.resolve().as_uri()}"
+    follow = (
+        f"{jobsim} run {file} --policy {shlex.quote(best)} --out {shlex.quote(str(directory / 'one-run'))}"
+    )
     return "\n\n".join(
         (
             "\nThree things to try next:",
-            f"# 1. {'Open' if report else 'Write'} the report: pictures, differences, definitions.\n{look}",
-            f"# 2. Follow one run of {best}: every job, attempt and event.\n{run}",
-            f"# 3. Let a live worker retry with the very same {best}, on a SQLite file.\n{live}",
+            f"# 1. {first}\n{look}",
+            f"# 2. Follow a single run of {best}: every job, attempt and event as a table.\n{follow}",
+            f"# 3. Give the very same {best} to a live worker, on a SQLite file.\n{_live(comparison, best)}",
         )
     )
 
@@ -57,8 +60,14 @@ def winner(comparison: "Comparison") -> str:
     return (best(comparison.runs, "latency_p95_s", leaders) or leaders)[0]
 
 
-def _expression(comparison: "Comparison", label: str, scenario: Path) -> str:
-    """Return Python that gives the policy, in the shortest way."""
-    if PRESETS.get(label) == comparison.policies[label]:
-        return f"jobsim.policies.{label}"
-    return f"jobsim.Scenario.from_toml({str(scenario)!r}).policies[{label!r}]"
+def _live(comparison: "Comparison", label: str) -> str:
+    policy = comparison.policies[label]
+    return _APP.format(jobsim=invoked_as(), policy=policy, names=", ".join(_names(policy)))
+
+
+def _names(policy: RetryPolicy) -> list[str]:
+    """Return what has to be imported so that the repr of `policy` evaluates back."""
+    import jobsim
+
+    used = re.findall(r"\b([A-Z]\w*)\(", repr(policy))
+    return sorted({"Queue", *(name for name in used if name in jobsim.__all__)})

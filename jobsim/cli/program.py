@@ -131,5 +131,11 @@ def invoked_as() -> str:
     if called.name == "__main__.py":
         python = Path(sys.executable)
         found = shutil.which(python.name)
-        return f"{python.name if found == str(python) else shlex.quote(str(python))} -m jobsim"
+        return f"{python.name if found == str(python) else shlex.quote(nearby(python))} -m jobsim"
     return called.name if shutil.which(called.name) == str(called) else shlex.quote(str(called))
+
+
+def nearby(path: Path) -> str:
+    """Return `path` from the current directory if it lies in it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if here in path.parents else str(path)

@@ -25,7 +25,7 @@ def test_verdict_names_ties_and_breaks_them_by_latency(table: Table) -> None:
     assert said.startswith("Most jobs succeed with slow and fast: 90")
     assert "not significantly fewer with the others named" in said
     assert "Of these, fast has the shortest p95 latency" in said
-    assert "Every other policy lets significantly fewer succeed; fewest poorer: 40" in said
+    assert "Every other policy lets significantly fewer succeed; fewest with poorer: 40" in said
 
 
 def test_verdict_praises_no_speed_that_is_never_reached(table: Table) -> None:

@@ -163,7 +163,7 @@ def test_compare_shows_a_table_a_verdict_and_what_next(cli: Cli, scenario: Path)
     assert "3 runs of each policy, seed 3, on the memory store" in result.stdout
     assert "95 % confidence" in " ".join(result.stdout.split())
     assert max(map(len, result.stdout.splitlines())) <= 80
-    for step in ("# 1. Write the report", "# 2. Follow one run", "# 3. Let a live worker"):
+    for step in ("# 1. Write a report", "# 2. Follow a single run", "# 3. Give the very same"):
         assert step in result.stderr
 
 
@@ -217,18 +217,21 @@ def test_compare_does_not_depend_on_the_number_of_processes(cli: Cli, scenario: 
     assert json.loads(one) == json.loads(two)
 
 
-def test_the_second_step_works_as_printed(shell: Shell, scenario: Path, tmp_path: Path) -> None:
-    """The command that follows one run can be copied."""
-    closing = shell("compare", scenario.name, *QUICK).stderr
-    command = next(line for line in closing.splitlines() if " run " in line)
+@pytest.mark.live
+def test_the_three_steps_work_as_printed(shell: Shell, scenario: Path, root: Path, tmp_path: Path) -> None:
+    """What the closing tells to try can be copied into a shell, all at once."""
+    closing = shell("compare", scenario.name, *QUICK, "--out", "reports/small").stderr
+    steps = closing.partition("Three things to try next:")[2]
     done = subprocess.run(
-        ["sh", "-c", command],
+        ["sh", "-euc", steps],
         cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root), "BROWSER": "echo browse %s"},
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+    assert f"browse {(tmp_path / 'reports/small/report.html').as_uri()}" in done.stdout
     assert (tmp_path / "reports" / "small" / "one-run" / "events.csv").exists()
+    assert "Hello, Ada" in done.stdout
