@@ -112,7 +112,7 @@ class LiveWorker:
     def stop(self, *, at_once: bool = False) -> None:
         """Claim nothing more; let running attempts end, or with `at_once` give them back. From any thread."""
         self._stopping = True
-        self._at_once = self._at_once or at_once
+        self._at_once = self._at_once or (at_once and not self._ended.is_set())
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed: it has stopped
                 self._loop.call_soon_threadsafe(self._pass_on)

@@ -141,8 +141,9 @@ class Desk:
         else:
             self._foresee(due, now)
         if self._in_line:
-            # Those who were served, and one of those who came since, to make the next exchange.
-            self._line.ring(served + 1)
+            # Those who were served, and one of those who came since, to make the next exchange. All go home
+            # once it is closed.
+            self._line.ring(self._in_line if self._closed else served + 1)
 
     def _take(self, lease: Lease) -> None:
         key = lease.key
@@ -209,7 +210,7 @@ class Desk:
         self._bell.ring(_EVERYBODY)
 
     async def give_back(self) -> None:
-        """Settle what is finished, and stop and release what still runs."""
+        """Settle what is finished and release what still runs, which is to be stopped then."""
         while self._busy:
             await self._stand_in_line()
         finished, self._finished = self._finished, []
@@ -223,7 +224,6 @@ class Desk:
                 self._bell.ring_at(settlement.decision.due)
         for lease in running:
             self.let_go(lease)
-            self._abandon(lease)
 
 
 def _refused(lease: Lease) -> None:

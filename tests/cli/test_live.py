@@ -229,6 +229,15 @@ def test_a_burst_works_off_what_is_due(cli: Cli, shell: Shell) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.usefixtures("app")
+def test_a_burst_with_nothing_to_do_ends(shell: Shell) -> None:
+    """None of its slots waits for a job that will not come."""
+    done = shell("worker", APP, "--burst", "-c", "8")
+    assert done.returncode == 0
+    assert "0 attempts." in done.stderr
+
+
+@pytest.mark.live
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_an_idle_worker(app: Path, start: Start, number: signal.Signals) -> None:
     """SIGTERM and SIGINT end it in order: exit code 0, and a summary."""
