@@ -8,16 +8,15 @@ At the end, with faults off, the engine's worker must bring every job to a final
 
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, invariant, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from jobsim.core.backoff import Exponential
 from jobsim.core.decide import Settlement, decide
 from jobsim.core.errors import StorageError
 from jobsim.core.ids import IdMint
-from jobsim.core.job import JobId, Lease, NewJob, WorkerId
+from jobsim.core.job import Lease, NewJob, State, WorkerId
 from jobsim.core.outcome import (
     SUCCEEDED,
     Cancelled,
@@ -30,30 +29,25 @@ from jobsim.core.outcome import (
     Succeeded,
     TimedOut,
 )
-from jobsim.core.policy import RetryPolicy
-from jobsim.core.streams import Purpose, Streams
+from jobsim.core.streams import Purpose
 from jobsim.core.time import SECOND, Duration, Instant
-from jobsim.core.transitions import FINAL, Kind
-from jobsim.runtime.base import Runtime, Signal
-from jobsim.runtime.sim import SimRuntime, World
+from jobsim.core.transitions import WAITING, Kind
 from jobsim.storage.base import Storage
-from jobsim.testing.crashing import CrashingRuntime, CrashPoint, When
+from jobsim.testing.crashing import CrashPoint, When
+from jobsim.testing.driving import POLICY, QUEUES, STREAMS, burst, drain
 from jobsim.testing.invariants import verify
 from jobsim.testing.model import Model
-from jobsim.worker.pool import Worker
-from jobsim.worker.settings import WorkerSettings
 
-POLICY: Final = RetryPolicy(
-    Exponential(base="1s", cap="8s", jitter="full"), max_age="2m", dead_letter_on="Permanent"
-)
-QUEUES: Final = ("default", "mail")
+T = TypeVar("T")
+
 _BEGAN: Final = Instant(1_767_225_600 * SECOND)
-_MINUTE: Final = 60 * SECOND
-_PATIENCE: Final = 1_000 * _MINUTE
+_ANN, _BOB, _CID = WorkerId("ann"), WorkerId("bob"), WorkerId("cid")
+_CLOCKS: Final = {_ANN: 0, _BOB: -50 * SECOND, _CID: 3600 * SECOND}
+"""By how much the clock of each process is ahead."""
 
-_names = st.sampled_from([WorkerId("ann"), WorkerId("bob"), WorkerId("cid")])
-_queues = st.sampled_from([QUEUES, QUEUES[:1], QUEUES[1:], QUEUES[::-1]])
-_lengths = st.sampled_from([Duration(s * SECOND) for s in (1, 10, 60)])
+_names = st.sampled_from([_ANN, _ANN, _ANN, _BOB, _CID])
+_queues = st.sampled_from([QUEUES, QUEUES, QUEUES[:1], QUEUES[1:], QUEUES[::-1]])
+_lengths = st.sampled_from([Duration(s * SECOND) for s in (10, 60)])
 _orders = st.lists(
     st.tuples(
         st.sampled_from(QUEUES),
@@ -62,13 +56,13 @@ _orders = st.lists(
         st.integers(1, 3),
     ),
     min_size=1,
-    max_size=3,
+    max_size=2,
 )
 _outcomes: st.SearchStrategy[Outcome] = st.sampled_from(
     [
+        Failed(Error("ValueError", "boom")),
         SUCCEEDED,
         Succeeded('"kept"'),
-        Failed(Error("ValueError", "boom")),
         Failed(Error("Permanent")),
         Failed(Error("Busy"), Duration(20 * SECOND)),
         TimedOut(Duration(5 * SECOND)),
@@ -77,24 +71,26 @@ _outcomes: st.SearchStrategy[Outcome] = st.sampled_from(
         Cancelled("no longer wanted"),
     ]
 )
-_crashes = st.none() | st.builds(CrashPoint, st.integers(1, 12), st.sampled_from(When))
+_MANY: Final = 6
+_picks = st.integers(0, 7)
+_mostly = st.sampled_from([True, True, True, False])
+_crashes = st.builds(CrashPoint, st.integers(1, 8), st.sampled_from(When))
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """A store and the processes that use it; subclass it, say how to open the store, and run `TestCase`."""
+    """A store and the processes that use it; subclass it, say how to open the store, and run `TestCase`.
 
-    jobs = Bundle("jobs")
-    leases = Bundle("leases")
-    ended = Bundle("ended")
+    Rules choose jobs and leases by number among those that they are meant for, so that most steps matter.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.storage = self.open_storage()
         self.model = Model()
         self.now = self._latest = _BEGAN
-        self._skews: dict[WorkerId, int] = {}
-        self._streams = Streams(1)
-        self._mint = IdMint(self._streams)
+        self._leases: list[Lease] = []
+        self._ended: list[Lease] = []
+        self._mint = IdMint(STREAMS)
         self._lives = 0
 
     def open_storage(self) -> Storage:
@@ -107,15 +103,26 @@ class QueueMachine(RuleBasedStateMachine):
 
     def _clock(self, who: WorkerId) -> Instant:
         """Return what the clock of `who` shows."""
-        now = Instant(self.now + self._skews.get(who, 0))
+        now = Instant(self.now + _CLOCKS[who])
         self._latest = max(self._latest, now)
         return now
 
-    @rule(by=st.sampled_from([1, SECOND, 5 * SECOND, 30 * SECOND, 10 * _MINUTE]))
+    def _in_force(self) -> list[Lease]:
+        """Return the leases that somebody knows of and that are in force."""
+        return [lease for lease in self._leases if self.model.until(lease) is not None]
+
+    def _taken_over(self) -> list[Lease]:
+        """Return the leases that somebody knows of, of jobs that run under another by now."""
+        running = self.model.in_states(State.RUNNING)
+        return [lease for lease in self._leases if lease.id in running and self.model.until(lease) is None]
+
+    @precondition(lambda self: self.model.known)
+    @rule(by=st.sampled_from([1, SECOND, 5 * SECOND, 30 * SECOND]))
     def advance(self, by: int) -> None:
         """Let time pass."""
         self.now = Instant(self.now + by)
 
+    @precondition(lambda self: self.model.known)
     @rule(off_by=st.sampled_from([-1, 0, 1]))
     def advance_to_edge(self, off_by: int) -> None:
         """Let time pass until just before, at or after the next moment when something is due or ends."""
@@ -123,20 +130,17 @@ class QueueMachine(RuleBasedStateMachine):
         edges = {at + off_by for s in standings for at in (s.lease_until, s.run_at) if at is not None}
         self.now = Instant(min((at for at in edges if at > self.now), default=self.now))
 
-    @rule(who=_names, by=st.sampled_from([0, -50 * SECOND, SECOND, 60 * _MINUTE]))
-    def skew(self, who: WorkerId, by: int) -> None:
-        """Set the clock of a process wrong, or right."""
-        self._skews[who] = by
-
+    @precondition(lambda self: type(self).reopen_storage is not QueueMachine.reopen_storage)
     @rule()
     def reopen(self) -> None:
         """The process that held the store dies, and another opens it."""
         self.storage = self.reopen_storage()
 
-    @rule(target=jobs, who=_names, orders=_orders, replied=st.booleans())
+    @precondition(lambda self: len(self.model.in_states(State.RUNNING, *WAITING)) < _MANY)
+    @rule(who=_names, orders=_orders, replied=_mostly)
     def enqueue(
-        self, who: WorkerId, orders: Sequence[tuple[str, int, Duration, int]], replied: bool
-    ) -> MultipleResults[JobId]:
+        self, who: WorkerId, orders: Sequence[tuple[str, int, Duration, int]], *, replied: bool
+    ) -> None:
         """Enqueue a batch; where the reply is lost, nobody was told that it is accepted."""
         now = self._clock(who)
         batch = [
@@ -148,125 +152,129 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.enqueued(batch, ids)
         if replied:
             self.model.accepted.update(ids)
-        return multiple(*ids)
 
-    @rule(who=_names, job=jobs)
-    def enqueue_again(self, who: WorkerId, job: JobId) -> None:
+    @precondition(lambda self: self.model.unheard())
+    @rule(who=_names, pick=_picks)
+    def enqueue_again(self, who: WorkerId, pick: int) -> None:
         """Enqueue with an id that is taken, which is refused, whole: so a lost reply is learnt after all."""
         now = self._clock(who)
+        old = self.model.known[_picked(self.model.unheard(), pick)]
         try:
-            self.storage.enqueue([NewJob(self._mint.mint(now), "work", now), self.model.known[job]], now)
+            self.storage.enqueue([NewJob(self._mint.mint(now), "work", now), old], now)
         except StorageError:
-            self.model.accepted.add(job)
+            self.model.accepted.add(old.id)
         else:
-            raise AssertionError(f"job {job} was accepted twice")
+            raise AssertionError(f"job {old.id} was accepted twice")
 
-    @rule(
-        target=leases,
-        who=_names,
-        queues=_queues,
-        limit=st.integers(1, 3),
-        length=_lengths,
-        replied=st.booleans(),
-    )
+    @precondition(lambda self: self.model.in_states(*WAITING))
+    @rule(who=_names, queues=_queues, limit=st.integers(1, 3), length=_lengths, replied=_mostly)
     def claim(
-        self, who: WorkerId, queues: tuple[str, ...], limit: int, length: Duration, replied: bool
-    ) -> MultipleResults[Lease]:
+        self, who: WorkerId, queues: tuple[str, ...], limit: int, length: Duration, *, replied: bool
+    ) -> None:
         """Claim; where the reply is lost, nobody knows of the leases."""
         now = self._clock(who)
         leases = self.storage.claim(who, queues, limit, length, now)
         self.model.read(self.storage)
         self.model.claimed(leases, who, queues, limit, Instant(now + length), now)
-        return multiple(*leases) if replied else multiple()
+        self._leases += leases if replied else []
 
-    @rule(who=_names, one=leases, more=st.lists(leases, max_size=2), outcome=_outcomes)
-    def settle(self, who: WorkerId, one: Lease, more: list[Lease], outcome: Outcome) -> None:
-        """Settle attempts, of which each may be over, settled already, or taken by another."""
-        self._settle([one, *more], outcome, self._clock(who))
+    @precondition(lambda self: self._in_force())
+    @rule(who=_names, pick=_picks, more=st.lists(_picks, max_size=2), outcome=_outcomes)
+    def settle(self, who: WorkerId, pick: int, more: list[int], outcome: Outcome) -> None:
+        """Settle an attempt that runs, and others in the same batch that may be over."""
+        others = [_picked(self._leases, number) for number in more]
+        self._settle([_picked(self._in_force(), pick), *others], outcome, self._clock(who))
+
+    @precondition(lambda self: self._taken_over())
+    @rule(who=_names, pick=_picks, outcome=_outcomes)
+    def settle_late(self, who: WorkerId, pick: int, outcome: Outcome) -> None:
+        """Settle as a zombie does, whose job runs under another lease."""
+        self._settle([_picked(self._taken_over(), pick)], outcome, self._clock(who))
 
     def _settle(self, leases: Sequence[Lease], outcome: Outcome, now: Instant) -> None:
-        batch = self._judge(leases, outcome, now)
+        batch = [self._judge(lease, outcome, now) for lease in leases]
         answers = self.storage.settle(batch, now)
         self.model.read(self.storage)
         self.model.settled(batch, answers, now)
 
-    def _judge(self, leases: Sequence[Lease], outcome: Outcome, now: Instant) -> list[Settlement]:
-        jitter = [self._streams.stream(Purpose.JITTER, lease.id.key, lease.attempt) for lease in leases]
-        decisions = (decide(lease, outcome, POLICY, now, u) for lease, u in zip(leases, jitter, strict=True))
-        return [Settlement(lease, decision) for lease, decision in zip(leases, decisions, strict=True)]
+    def _judge(self, lease: Lease, outcome: Outcome, now: Instant) -> Settlement:
+        jitter = STREAMS.stream(Purpose.JITTER, lease.id.key, lease.attempt)
+        return Settlement(lease, decide(lease, outcome, POLICY, now, jitter))
 
-    @rule(target=leases, who=_names, one=leases, outcome=_outcomes, limit=st.integers(0, 2), length=_lengths)
-    def exchange(
-        self, who: WorkerId, one: Lease, outcome: Outcome, limit: int, length: Duration
-    ) -> MultipleResults[Lease]:
+    @precondition(lambda self: self._in_force())
+    @rule(who=_names, pick=_picks, outcome=_outcomes, limit=st.integers(0, 2), length=_lengths)
+    def exchange(self, who: WorkerId, pick: int, outcome: Outcome, limit: int, length: Duration) -> None:
         """Settle and claim at once."""
         now = self._clock(who)
-        batch = self._judge([one], outcome, now)
-        answers, leases, *_ = self.storage.exchange(batch, who, QUEUES, limit, length, now)
+        batch = [self._judge(_picked(self._in_force(), pick), outcome, now)]
+        answers, leases, due = self.storage.exchange(batch, who, QUEUES, limit, length, now)
         self.model.read(self.storage)
         self.model.settled(batch, answers, now)
         self.model.claimed(leases, who, QUEUES, limit, Instant(now + length), now)
-        return multiple(*leases)
+        self.model.foresees(due, QUEUES, self._latest)
+        self._leases += leases
 
-    @rule(who=_names, lease=leases, length=_lengths)
-    def heartbeat(self, who: WorkerId, lease: Lease, length: Duration) -> None:
-        """Renew a lease, which may be lost."""
-        now = self._clock(who)
+    @precondition(lambda self: self._in_force())
+    @rule(who=_names, pick=_picks, length=_lengths)
+    def heartbeat(self, who: WorkerId, pick: int, length: Duration) -> None:
+        """Renew a lease that is in force."""
+        self._extend(_picked(self._in_force(), pick), length, self._clock(who))
+
+    @precondition(lambda self: self._taken_over())
+    @rule(who=_names, pick=_picks, length=_lengths)
+    def heartbeat_late(self, who: WorkerId, pick: int, length: Duration) -> None:
+        """Renew as a zombie does, whose job runs under another lease."""
+        self._extend(_picked(self._taken_over(), pick), length, self._clock(who))
+
+    def _extend(self, lease: Lease, length: Duration, now: Instant) -> None:
         kept = self.storage.extend([lease], Instant(now + length), now)
         self.model.read(self.storage)
         self.model.extended([lease], kept)
 
-    @rule(target=ended, who=_names, at_once=st.booleans())
-    def reap(self, who: WorkerId, at_once: bool) -> MultipleResults[Lease]:
+    @precondition(lambda self: self.model.in_states(State.RUNNING))
+    @rule(who=_names, at_once=st.booleans())
+    def reap(self, who: WorkerId, *, at_once: bool) -> None:
         """Look for leases that ended, and settle them as lost: now, or some time later."""
         now = self._clock(who)
-        leases = self.storage.expired(100, now)
-        self.model.expired(leases, now)
+        ended = self.storage.expired(100, now)
+        self.model.expired(ended, now)
         if at_once:
-            self._settle(leases, Lost(), now)
-        return multiple(*leases)
+            self._settle(ended, Lost(), now)
+        self._ended += ended
 
-    @rule(who=_names, lease=ended)
-    def reap_late(self, who: WorkerId, lease: Lease) -> None:
+    @precondition(lambda self: self._ended)
+    @rule(who=_names, pick=_picks)
+    def reap_late(self, who: WorkerId, pick: int) -> None:
         """Settle as lost what had ended when a reaper looked: it may be renewed by now, or settled."""
-        self._settle([lease], Lost(), self._clock(who))
+        open_ = [lease for lease in self._ended if self.model.until(lease) is not None]
+        self._settle([_picked(open_ or self._ended, pick)], Lost(), self._clock(who))
 
-    @rule(who=_names, job=jobs)
-    def requeue(self, who: WorkerId, job: JobId) -> None:
-        """Ask for another round of attempts."""
-        answers = self.storage.requeue([job], self._clock(who))
+    @precondition(lambda self: self.model.known)
+    @rule(
+        who=_names,
+        pick=_picks,
+        kind=st.sampled_from([Kind.REQUEUE, Kind.CANCEL]),
+        state=st.sampled_from(State),
+    )
+    def operate(self, who: WorkerId, pick: int, kind: Kind, state: State) -> None:
+        """Requeue or cancel a job, whether or not its state allows that."""
+        job = _picked(self.model.in_states(state) or list(self.model.known), pick)
+        now = self._clock(who)
+        requeue = kind is Kind.REQUEUE
+        answers = self.storage.requeue([job], now) if requeue else self.storage.cancel([job], now, "too late")
         self.model.read(self.storage)
-        self.model.operated(Kind.REQUEUE, job, answers)
+        self.model.operated(kind, job, answers)
 
-    @rule(who=_names, job=jobs)
-    def cancel(self, who: WorkerId, job: JobId) -> None:
-        """Cancel a job, whatever becomes of it just now."""
-        answers = self.storage.cancel([job], self._clock(who), "not needed")
-        self.model.read(self.storage)
-        self.model.operated(Kind.CANCEL, job, answers)
-
+    @precondition(lambda self: self.model.known)
     @rule(who=_names, crash=_crashes)
-    def work(self, who: WorkerId, crash: CrashPoint | None) -> None:
+    def work(self, who: WorkerId, crash: CrashPoint) -> None:
         """Let the engine's worker do all that is due, unless it dies before or after a commit."""
-        began = self._clock(who)
-        world = World(began)
-        runtime = CrashingRuntime(world.machine(), crash)
-        runtime.start(self._worker(runtime, lease="10s", burst=True).run())
-        world.run(_heard(world.machine(), runtime.over))
-        self._elapsed(world.now() - began)
+        now = self._clock(who)
+        took = burst(self.storage, self._engine_name(), now, crash)
+        self.now = Instant(self.now + took)
+        self._latest = max(self._latest, Instant(now + took))
         self.model.read(self.storage)
         self.model.anything()
-
-    def _worker(self, runtime: Runtime, *, lease: str, burst: bool) -> Worker:
-        self._lives += 1
-        name = WorkerId(f"engine-{self._lives}")
-        settings = WorkerSettings(slots=2, queues=QUEUES, lease=lease, burst=burst)
-        player = _Player(runtime)
-        return Worker(name, runtime, self.storage, player, lambda _: POLICY, self._streams, settings)
-
-    def _elapsed(self, micros: int) -> None:
-        self.now = Instant(self.now + micros)
-        self._latest = Instant(self._latest + micros)
 
     @invariant()
     def the_store_agrees_with_the_model(self) -> None:
@@ -284,11 +292,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.storage.close()
 
     def _drain(self) -> None:
-        world = World(self.now)
-        for _ in range(2):
-            machine = world.machine()
-            machine.start(self._worker(machine, lease="1h", burst=False).run())
-        world.run(self._until_final(world.machine()))
+        drain(self.storage, self._engine_name(), self.now)
         verify(
             self.storage.events(),
             accepted=self.model.accepted,
@@ -297,26 +301,10 @@ class QueueMachine(RuleBasedStateMachine):
             drained=True,
         )
 
-    async def _until_final(self, machine: SimRuntime) -> None:
-        patience = machine.now() + _PATIENCE
-        while machine.now() < patience and any(n for s, n in self.storage.counts().items() if s not in FINAL):
-            await machine.sleep(Duration(10 * _MINUTE))
+    def _engine_name(self) -> WorkerId:
+        self._lives += 1
+        return WorkerId(f"engine-{self._lives}")
 
 
-async def _heard(machine: SimRuntime, signal: Signal) -> None:
-    await machine.wait(signal)
-
-
-class _Player:
-    """An executor whose attempts take a second, of which every other one fails."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-
-    async def execute(self, lease: Lease) -> Outcome:
-        """Take a second, and end as the numbers of job and attempt say."""
-        await self._runtime.sleep(Duration(SECOND))
-        return SUCCEEDED if (lease.id.key + lease.attempt) % 2 else Failed(Error("ValueError"))
-
-    def abandon(self, lease: Lease) -> None:
-        """Do nothing: the outcome will be refused."""
+def _picked(choices: Sequence[T], number: int) -> T:
+    return choices[number % len(choices)]

@@ -1,4 +1,4 @@
-"""What a store must answer and record by its contract: the model that `jobsim.testing.machine` holds it to."""
+"""What a store must answer and record by its contract: what `jobsim.testing.machine` holds it to."""
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -25,6 +25,14 @@ class Model:
         self.accepted: set[JobId] = set()
         self._news: deque[Event] = deque()
         self._seen = 0
+
+    def in_states(self, *states: State) -> list[JobId]:
+        """Return the jobs in these states."""
+        return [id_ for id_, now in self.history.standings.items() if now.state in states]
+
+    def unheard(self) -> list[JobId]:
+        """Return the jobs that were accepted without a reply."""
+        return [id_ for id_ in self.known if id_ not in self.accepted]
 
     def read(self, storage: Storage) -> None:
         """Read what the log has gained, for the methods below to take in."""
@@ -88,7 +96,7 @@ class Model:
         """Each settlement whose lease was in force was written, and each other one refused."""
         expected = []
         for lease, decision in settlements:
-            until = self._until(lease)
+            until = self.until(lease)
             right = until is not None and (decision.why.outcome != LOST or until < now)
             expected.append(right)
             self._take(decision.kind if right else Kind.REFUSE, lease.id, lease.token)
@@ -96,12 +104,12 @@ class Model:
 
     def extended(self, leases: Sequence[Lease], kept: set[JobId]) -> None:
         """The leases in force were renewed, and no others."""
-        held = [lease for lease in leases if self._until(lease) is not None]
+        held = [lease for lease in leases if self.until(lease) is not None]
         for lease in held:
             self._take(Kind.EXTEND, lease.id, lease.token)
         _same(kept, {lease.id for lease in held}, "extend returned")
 
-    def _until(self, lease: Lease) -> Instant | None:
+    def until(self, lease: Lease) -> Instant | None:
         """Return when `lease` ends, if it is in force."""
         now = self.history.standings[lease.id]
         return now.lease_until if now.token == lease.token else None

@@ -111,7 +111,7 @@ def refused_rightly(event: Event, before: Standing | None) -> str | None:
     """A settlement is refused only where its lease is no longer in force, or not yet over."""
     if event.kind is not Kind.REFUSE or before is None or before.lease_until is None:
         return None
-    renewed = event.why.outcome == LOST and event.at < before.lease_until
+    renewed = event.why.outcome == LOST and event.at <= before.lease_until
     return "the lease was in force" if event.token == before.token and not renewed else None
 
 
