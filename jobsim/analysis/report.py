@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from jobsim.analysis import plots
 from jobsim.analysis.curves import Profiles
 from jobsim.analysis.measures import MEASURES
+from jobsim.analysis.patience import patience
 from jobsim.analysis.summary import HEADLINE, differences_in_words, in_words, policies
-from jobsim.analysis.verdict import best, verdict
+from jobsim.analysis.verdict import verdict, winner
 from jobsim.analysis.wording import heading
 from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
@@ -97,7 +98,7 @@ def card(title: str, facts: Mapping[str, object], said: str, rows: pd.DataFrame)
 
 def _page(comparison: Reportable, picture: bytes, ci: float) -> str:
     runs, labels = comparison.runs, policies(comparison.runs)
-    baseline = best(runs, "success_rate", labels, ci)[0]
+    baseline = winner(runs, ci)
     meanings = {heading(name): MEASURES[name].meaning for name in HEADLINE}
     return _TEMPLATES.get_template("report.html").render(
         title=comparison.facts["scenario"],
@@ -109,10 +110,17 @@ def _page(comparison: Reportable, picture: bytes, ci: float) -> str:
         results=in_words(runs, ci),
         baseline=baseline,
         differences=differences_in_words(runs, baseline, ci) if len(labels) > 1 else None,
-        policies=_text_table({label: repr(p) for label, p in comparison.policies.items()}, "policy"),
+        policies=_policies(comparison.policies),
         measures=_text_table(meanings, "measure"),
         source=comparison.source,
     )
+
+
+def _policies(policies: Mapping[str, RetryPolicy]) -> pd.DataFrame:
+    """Return what the policies are: how long each goes on, and the text that makes it."""
+    rows = {label: (patience(policy), repr(policy)) for label, policy in policies.items()}
+    index = pd.Index(list(rows), name="policy")
+    return pd.DataFrame(list(rows.values()), index=index, columns=["gives up after", "as Python"])
 
 
 def _text_table(rows: Mapping[str, str], first: str) -> pd.DataFrame:

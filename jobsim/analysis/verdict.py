@@ -47,6 +47,12 @@ def best(runs: pd.DataFrame, measure: str, among: list[str], ci: float = 0.95) -
     return [label for label in order if frozenset((order[0], label)) not in apart]
 
 
+def winner(runs: pd.DataFrame, ci: float = 0.95) -> str:
+    """Return the policy that the verdict prefers: the fastest of those under which most jobs succeed."""
+    leaders = best(runs, "success_rate", policies(runs), ci)
+    return (best(runs, "latency_p95_s", leaders, ci) or leaders)[0]
+
+
 def _most_succeed(runs: pd.DataFrame, leaders: list[str], ci: float) -> str:
     first = leaders[0]
     if len(leaders) == 1:

@@ -30,8 +30,10 @@ END
 
 def next_steps(comparison: "Comparison", scenario: Path, report: Path | None) -> str:
     """Return three things to try, as commands to copy."""
+    from jobsim.analysis.verdict import winner
+
     jobsim, file = invoked_as(), shlex.quote(str(scenario))
-    best = winner(comparison)
+    best = winner(comparison.runs)
     directory = Path("reports", comparison.scenario.name) if report is None else report.parent
     if report is None:
         first = "Write a report: pictures, differences, definitions."
@@ -50,14 +52,6 @@ def next_steps(comparison: "Comparison", scenario: Path, report: Path | None) ->
             f"# 3. Give the very same {best} to a live worker, on a SQLite file.\n{_live(comparison, best)}",
         )
     )
-
-
-def winner(comparison: "Comparison") -> str:
-    """Return the policy the verdict prefers: most jobs succeed, and of those not told apart, the fastest."""
-    from jobsim.analysis.verdict import best
-
-    leaders = best(comparison.runs, "success_rate", list(comparison.policies))
-    return (best(comparison.runs, "latency_p95_s", leaders) or leaders)[0]
 
 
 def _live(comparison: "Comparison", label: str) -> str:
