@@ -3,10 +3,11 @@
 from typing import Final
 
 from jobsim.core.backoff import Exponential
+from jobsim.core.decide import Settlement, decide
 from jobsim.core.job import Lease, WorkerId
 from jobsim.core.outcome import SUCCEEDED, Error, Failed, Outcome
 from jobsim.core.policy import RetryPolicy
-from jobsim.core.streams import Streams
+from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.core.transitions import FINAL
 from jobsim.runtime.base import Runtime, Signal
@@ -24,6 +25,12 @@ QUEUES: Final = ("default", "mail")
 STREAMS: Final = Streams(1)
 _LOOK: Final = Duration(600 * SECOND)
 _PATIENCE: Final = 1_000 * _LOOK
+
+
+def judge(lease: Lease, outcome: Outcome, now: Instant) -> Settlement:
+    """Return what the engine decides about an attempt that ended at `now`."""
+    jitter = STREAMS.stream(Purpose.JITTER, lease.id.key, lease.attempt)
+    return Settlement(lease, decide(lease, outcome, POLICY, now, jitter))
 
 
 class EveryOther:

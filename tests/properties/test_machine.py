@@ -1,10 +1,12 @@
 """Every store does what its contract says, whatever happens, in whatever order."""
 
+import tempfile
+
 from hypothesis import settings
 
 from jobsim.storage.base import Storage
 from jobsim.storage.memory import MemoryStorage
-from jobsim.storage.sqlite import SqliteStorage
+from jobsim.storage.sqlite import Durability, SqliteStorage
 from jobsim.testing.machine import QueueMachine
 
 
@@ -24,8 +26,38 @@ class SqliteMachine(QueueMachine):
         return SqliteStorage(":memory:")
 
 
+class SqliteFileMachine(QueueMachine):
+    """The store on SQLite, in a file that another process opens where the one before has died."""
+
+    def open_storage(self) -> Storage:
+        """Return an empty store."""
+        self._directory = tempfile.TemporaryDirectory()
+        self._dead: list[Storage] = []
+        return self._open()
+
+    def reopen_storage(self) -> Storage:
+        """Return the store as another process opens it, whose forerunner closed nothing."""
+        self._dead.append(self.storage)
+        return self._open()
+
+    def _open(self) -> Storage:
+        return SqliteStorage(f"{self._directory.name}/jobs.db", durability=Durability.NORMAL)
+
+    def teardown(self) -> None:
+        """Do as any machine does, and clear up."""
+        try:
+            super().teardown()
+        finally:
+            for storage in self._dead:
+                storage.close()
+            self._directory.cleanup()
+
+
 TestMemory = MemoryMachine.TestCase
-TestMemory.settings = settings(max_examples=100, stateful_step_count=40)
+TestMemory.settings = settings(max_examples=200, stateful_step_count=50)
 
 TestSqlite = SqliteMachine.TestCase
-TestSqlite.settings = settings(max_examples=100, stateful_step_count=40)
+TestSqlite.settings = settings(max_examples=130, stateful_step_count=50)
+
+TestSqliteFile = SqliteFileMachine.TestCase
+TestSqliteFile.settings = settings(max_examples=20, stateful_step_count=40)
