@@ -85,7 +85,7 @@ def summary(runs: pd.DataFrame, ci: float = 0.95, measures: Iterable[str] | None
 
 
 def in_words(runs: pd.DataFrame, ci: float = 0.95, measures: Iterable[str] | None = None) -> pd.DataFrame:
-    """Return the same as text to be read: ``mean [low, high]`` in the unit of the heading."""
+    """Return the same as text to be read: ``mean ±half width`` in the unit of the heading."""
     check_ci(ci)
     names, labels = chosen(measures), policies(runs)
     cells = {heading(name): [_cell(runs, label, name, ci) for label in labels] for name in names}
@@ -160,7 +160,7 @@ def pair_difference(
 def differences_in_words(
     runs: pd.DataFrame, baseline: str, ci: float = 0.95, measures: Iterable[str] | None = None
 ) -> pd.DataFrame:
-    """Return the differences as text, ``difference [low, high]``, with ``n.s.`` where not significant."""
+    """Return the differences as text, ``difference ±half width``, with ``n.s.`` where not significant."""
     found = differences(runs, baseline, ci, chosen(measures))
     cells = {
         heading(str(name)): [_difference_cell(row) for row in part.to_dict("records")]

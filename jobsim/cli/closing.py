@@ -30,10 +30,9 @@ END
 
 def next_steps(comparison: "Comparison", scenario: Path, report: Path | None) -> str:
     """Return three things to try, as commands to copy."""
-    from jobsim.analysis.verdict import winner
-
     jobsim, file = invoked_as(), shlex.quote(str(scenario))
-    best = winner(comparison.runs)
+    policy = comparison.winner()
+    best = policy.label
     directory = Path("reports", comparison.scenario.name) if report is None else report.parent
     if report is None:
         first = "Write a report: pictures, differences, definitions."
@@ -49,13 +48,12 @@ def next_steps(comparison: "Comparison", scenario: Path, report: Path | None) ->
             "\nThree things to try next:",
             f"# 1. {first}\n{look}",
             f"# 2. Follow a single run of {best}: every job, attempt and event as a table.\n{follow}",
-            f"# 3. Give the very same {best} to a live worker, on a SQLite file.\n{_live(comparison, best)}",
+            f"# 3. Give the very same {best} to a live worker, on a SQLite file.\n{_live(policy)}",
         )
     )
 
 
-def _live(comparison: "Comparison", label: str) -> str:
-    policy = comparison.policies[label]
+def _live(policy: RetryPolicy) -> str:
     return _APP.format(jobsim=invoked_as(), policy=policy, names=", ".join(_names(policy)))
 
 

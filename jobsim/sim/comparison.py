@@ -57,7 +57,7 @@ class Comparison:
         return summary.summary(self.runs, ci, measures)
 
     def table(self, ci: float = 0.95, measures: Iterable[str] | None = None) -> pd.DataFrame:
-        """Return the summary as text to be read: ``mean [low, high]`` under headings with units."""
+        """Return the summary as text to be read: ``mean ±half width`` under headings with units."""
         return summary.in_words(self.runs, ci, measures)
 
     def differences(
@@ -77,6 +77,10 @@ class Comparison:
     def verdict(self, ci: float = 0.95) -> str:
         """Return what the comparison shows, in sentences that claim no more than its intervals allow."""
         return verdict.verdict(self.runs, ci)
+
+    def winner(self, ci: float = 0.95) -> RetryPolicy:
+        """Return the policy that the verdict prefers: the fastest of those under which most jobs succeed."""
+        return self.policies[verdict.winner(self.runs, ci)]
 
     @property
     def plot(self) -> ComparisonPlots:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from jobsim.analysis.verdict import best, verdict
+from jobsim.analysis.verdict import best, verdict, winner
 
 Table = Callable[..., pd.DataFrame]
 
@@ -26,6 +26,13 @@ def test_verdict_names_ties_and_breaks_them_by_latency(table: Table) -> None:
     assert "not significantly fewer with the others named" in said
     assert "Of these, fast has the shortest p95 latency" in said
     assert "Every other policy lets significantly fewer succeed; fewest with poorer: 40" in said
+
+
+def test_winner_is_the_fastest_of_those_under_which_most_succeed(table: Table) -> None:
+    """A fast policy under which fewer jobs succeed does not win; one alone does."""
+    rows = {"slow": {"latency_p95_s": 9.0}, "fast": {}, "poor": {"success_rate": 0.5, "latency_p95_s": 0.1}}
+    assert winner(table(rows, 10)) == "fast"
+    assert winner(table({"slow": {}}, 3)) == "slow"
 
 
 def test_verdict_praises_no_speed_that_is_never_reached(table: Table) -> None:

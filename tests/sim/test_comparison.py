@@ -42,6 +42,7 @@ def comparison() -> Comparison:
 def test_comparison_finds_that_no_backoff_loses_jobs(comparison: Comparison) -> None:
     """In an outage longer than eight immediate attempts, backing off lets significantly more succeed."""
     assert comparison.verdict().startswith("Most jobs succeed with full_jitter")
+    assert comparison.winner() is comparison.policies["full_jitter"]
     [row] = comparison.differences("none", measures=["success_rate"]).to_dict("records")
     assert row["policy"] == "full_jitter"
     assert row["significant"]
