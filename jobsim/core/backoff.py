@@ -76,6 +76,8 @@ class _Curve:
         """Return the delay after run number `attempt` (from 1) failed."""
         cap = MAX_DURATION if self.cap is None else self.cap
         delay = round(min(self._curve(attempt), cap))
+        if type(self.jitter) is NoJitter:
+            return Duration(delay)
         spread = self.jitter.spread(delay, cap, attempt, random.random())
         return Duration(min(max(round(spread), 0), cap))
 

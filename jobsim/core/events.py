@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 from jobsim.core.decide import Why
 from jobsim.core.errors import IllegalTransition
@@ -44,64 +44,57 @@ Jobs, workers and reasons are numbers into the log's own tables, in order of fir
 """
 
 
+_Thing = TypeVar("_Thing")
+
+
+class Numbers(dict[_Thing, int]):
+    """The places of things in `things`, to which those asked for the first time are added."""
+
+    def __init__(self, things: list[_Thing]) -> None:
+        super().__init__((thing, number) for number, thing in enumerate(things))
+        self._things = things
+
+    def __missing__(self, thing: _Thing) -> int:
+        number = self[thing] = len(self._things)
+        self._things.append(thing)
+        return number
+
+
 class EventLog:
     """Events in 41 bytes each: what the memory store appends to and the analysis reads.
 
-    The tables `jobs`, `workers` and `whys` give the meaning of the numbers in the records.
+    The tables `jobs`, `workers` and `whys` give the meaning of the numbers in the records; workers and
+    whys enter them by being looked up in `worker_numbers` and `why_numbers`.
     """
 
-    __slots__ = ("_job_numbers", "_why_numbers", "_worker_numbers", "jobs", "records", "whys", "workers")
+    __slots__ = ("jobs", "records", "why_numbers", "whys", "worker_numbers", "workers")
 
     def __init__(self) -> None:
         self.records = bytearray()
         self.jobs: list[JobId] = []
         self.workers: list[WorkerId | None] = [None]
         self.whys: list[Why] = [Why()]
-        self._job_numbers: dict[JobId, int] = {}
-        self._worker_numbers: dict[WorkerId | None, int] = {None: 0}
-        self._why_numbers: dict[Why, int] = {self.whys[0]: 0}
+        self.worker_numbers: Final = Numbers(self.workers)
+        self.why_numbers: Final = Numbers(self.whys)
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> "EventLog":
         """Return a log holding `events`, in their order."""
         log = cls()
+        job_numbers = Numbers(log.jobs)
         for e in events:
-            number = log._job_numbers.get(e.job)
-            if number is None:
-                number = log._job_numbers[e.job] = log.add_job(e.job)
             log.append(
                 e.at,
                 -1 if e.due is None else e.due,
-                number,
+                job_numbers[e.job],
                 e.attempt,
                 e.max_attempts,
                 e.token,
-                log.worker(e.worker),
-                log.why(e.why),
+                log.worker_numbers[e.worker],
+                log.why_numbers[e.why],
                 CODE[e.kind],
             )
         return log
-
-    def add_job(self, job: JobId) -> int:
-        """Return the number under which the new `job` appears in records."""
-        self.jobs.append(job)
-        return len(self.jobs) - 1
-
-    def worker(self, worker: WorkerId | None) -> int:
-        """Return the number of `worker`."""
-        number = self._worker_numbers.get(worker)
-        if number is None:
-            number = self._worker_numbers[worker] = len(self.workers)
-            self.workers.append(worker)
-        return number
-
-    def why(self, why: Why) -> int:
-        """Return the number of `why`."""
-        number = self._why_numbers.get(why)
-        if number is None:
-            number = self._why_numbers[why] = len(self.whys)
-            self.whys.append(why)
-        return number
 
     def append(self, *record: int) -> None:
         """Append one record, its fields in the order of `RECORD`."""

@@ -7,7 +7,7 @@ from jobsim.core.job import KEY_MASK, JobId
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import MILLISECOND, Instant
 
-_VERSION_7: Final = 0x7 << 76
+_VERSION_7: Final = 0x7 << 12
 _VARIANT: Final = 0b10 << 62
 
 
@@ -17,15 +17,15 @@ class IdMint:
     Source: RFC 9562, section 5.7, with the microseconds in rand_a as in section 6.2, method 3.
     """
 
-    __slots__ = ("_count", "_streams")
+    __slots__ = ("_bits", "_count")
 
     def __init__(self, streams: Streams) -> None:
-        self._streams = streams
+        self._bits = streams.words(Purpose.ID)
         self._count = count()
 
     def mint(self, now: Instant) -> JobId:
         """Return the next id."""
         millis, micros = divmod(now, MILLISECOND)
         fraction = (micros << 12) // MILLISECOND
-        key = self._streams.bits(Purpose.ID, next(self._count)) & KEY_MASK
-        return JobId((millis << 80) | _VERSION_7 | (fraction << 64) | _VARIANT | key)
+        key = self._bits(next(self._count)) & KEY_MASK
+        return JobId((millis << 16 | _VERSION_7 | fraction) << 64 | _VARIANT | key)

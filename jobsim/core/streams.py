@@ -5,6 +5,7 @@ same arrivals, service times and fates (common random numbers), and one more wor
 """
 
 import secrets
+from collections.abc import Callable
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Final, Protocol, Self
@@ -94,6 +95,11 @@ class Streams:
         """Return the stream for (purpose, key, attempt), at its beginning."""
         return Stream(self.salt(purpose) + key + attempt * _ATTEMPT)
 
+    def opener(self, purpose: str) -> Callable[[int, int], Stream]:
+        """Return `stream` for one purpose, as a function of key and attempt: where many are opened."""
+        salt = self.salt(purpose)
+        return lambda key, attempt: Stream(salt + key + attempt * _ATTEMPT)
+
     def random(self, purpose: str, key: int = 0, attempt: int = 0) -> float:
         """Return the first number of that stream, uniform on [0, 1)."""
         return self.numbers(purpose)(key, attempt)
@@ -113,7 +119,12 @@ class Streams:
 
     def bits(self, purpose: str, key: int = 0) -> int:
         """Return the first 64 bits of that stream."""
-        return _mix((self.salt(purpose) + key) & _MASK)
+        return self.words(purpose)(key)
+
+    def words(self, purpose: str) -> Callable[[int], int]:
+        """Return `bits` for one purpose, as a function of key: where many are drawn."""
+        salt = self.salt(purpose)
+        return lambda key: _mix((salt + key) & _MASK)
 
 
 def _digest(seed: int, name: str, size: int) -> bytes:

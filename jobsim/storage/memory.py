@@ -3,38 +3,34 @@
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop
 from itertools import islice
-from threading import RLock
+from threading import Lock
 from typing import Final
 
 from jobsim.core.decide import Decision, Settlement, Why
 from jobsim.core.errors import StorageError
 from jobsim.core.events import CODE, RECORD, Event, EventLog
-from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.job import UNLIMITED, Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Duration, Instant
-from jobsim.core.transitions import FINAL, TRANSITIONS, Kind, transition
-from jobsim.storage.base import possible
+from jobsim.core.transitions import FINAL, TRANSITIONS, Kind
+from jobsim.storage.base import ENDS, possible
 from jobsim.storage.memory_rows import Line, Row
 
-_NEW: Final = (None, Kind.ENQUEUE)
-_NO_WHY: Final = 0  # the number every log gives to an event without a reason
-_NOBODY: Final = 0
-
-# Constants, since looking up a member costs as much as a call.
-_CLAIM: Final = Kind.CLAIM
-_RELEASE: Final = Kind.RELEASE
-_ENQUEUE_CODE: Final = CODE[Kind.ENQUEUE]
-_CLAIM_CODE: Final = CODE[Kind.CLAIM]
-_REFUSE_CODE: Final = CODE[Kind.REFUSE]
+_REFUSE: Final = CODE[Kind.REFUSE]
+_NOBODY: Final = 0  # the number that every log gives to no worker
+_NO_WHY: Final = 0  # and that of no reason
 _pack: Final = RECORD.pack
+_tuple: Final = tuple.__new__
 
 
 class _Step:
-    """One entry of the transition table, and how often it has been taken."""
+    """One entry of the transition table, what a store asks of it, and how often it has been taken."""
 
-    __slots__ = ("taken", "to")
+    __slots__ = ("code", "final", "taken", "to")
 
-    def __init__(self, to: State) -> None:
+    def __init__(self, kind: Kind, to: State) -> None:
         self.to = to
+        self.code = CODE[kind]
+        self.final = to in FINAL
         self.taken = 0
 
 
@@ -47,10 +43,13 @@ class MemoryStorage:
         self._rows: list[Row] = []
         self._numbers: dict[JobId, int] = {}
         self._lines: dict[str, Line] = {}
-        self._running: dict[int, Row] = {}
-        self._steps = {entry: _Step(to) for entry, to in TRANSITIONS.items()}
+        self._running: dict[int, Row] = {}  # by `Lease.key`
         self._kinds: dict[str, int] = {}
-        self._lock = RLock()
+        self._lock = Lock()
+        self._steps = {(before, kind): _Step(kind, to) for (before, kind), to in TRANSITIONS.items()}
+        self._enqueue = self._steps[None, Kind.ENQUEUE]
+        self._claims = {before: step for (before, kind), step in self._steps.items() if kind is Kind.CLAIM}
+        self._ends = {kind: self._steps[State.RUNNING, kind] for kind in ENDS}
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
         """Accept `jobs`, all or none, and return their ids in order."""
@@ -67,55 +66,44 @@ class MemoryStorage:
 
     def _accept(self, new: NewJob, now: Instant) -> None:
         id_, kind, run_at, queue, _, limit, _ = new
-        log, step = self.log, self._steps[_NEW]
-        number = self._numbers[id_] = log.add_job(id_)
+        rows, step = self._rows, self._enqueue
+        number = self._numbers[id_] = len(rows)
         row = Row(new, number, step.to, now)
         step.taken += 1
-        self._rows.append(row)
-        self._line(queue).add(row, now)
-        why = self._kinds.get(kind)
-        if why is None:
-            why = self._kinds[kind] = log.why(Why("", kind))
-        self._append(_pack(now, run_at, number, 0, limit, 0, _NOBODY, why, _ENQUEUE_CODE))
+        rows.append(row)
+        self.log.jobs.append(id_)
+        (self._lines.get(queue) or self._new_line(queue)).add(row, now)
+        why = self._kinds.get(kind) or self._new_kind(kind)
+        self._append(_pack(now, run_at, number, 0, limit, 0, _NOBODY, why, step.code))
 
-    def _line(self, queue: str) -> Line:
-        line = self._lines.get(queue)
-        if line is None:
-            line = self._lines[queue] = Line()
+    def _new_line(self, queue: str) -> Line:
+        line = self._lines[queue] = Line()
         return line
+
+    def _new_kind(self, kind: str) -> int:
+        why = self._kinds[kind] = self.log.why_numbers[Why("", kind)]
+        return why
 
     def claim(
         self, worker: WorkerId, queues: Sequence[str], limit: int, lease: Duration, now: Instant
     ) -> list[Lease]:
         """Give `worker` up to `limit` due jobs of `queues`, each under a lease until `now + lease`."""
         with self._lock:
-            return self._claim(worker, queues, limit, lease, now)
+            return self._claim(worker, queues, limit, Instant(now + lease), now)
 
     def _claim(
-        self, worker: WorkerId, queues: Iterable[str], limit: int, lease: Duration, now: Instant
+        self, worker: WorkerId, queues: Iterable[str], limit: int, until: Instant, now: Instant
     ) -> list[Lease]:
-        until = Instant(now + lease)
         leases: list[Lease] = []
         while len(leases) < limit:
-            row = self._take_first(queues, now)
-            if row is None:
+            line = self._line_to_serve(queues, now)
+            if line is None:
                 break
-            self._move(row, _CLAIM)
-            row.attempt = attempt = row.attempt + 1
-            row.token = token = row.token + 1
-            row.attempted = now
-            row.lease_until = until
-            row.worker = worker
-            number, by = row.number, self.log.worker(worker)
-            self._running[number] = row
-            self._append(
-                _pack(now, until, number, attempt, row.max_attempts, token, by, _NO_WHY, _CLAIM_CODE)
-            )
-            leases.append(row.lease())
+            leases.append(self._start(heappop(line.ready)[3], worker, until, now))
         return leases
 
-    def _take_first(self, queues: Iterable[str], now: Instant) -> Row | None:
-        """Take the row to be claimed first out of its line."""
+    def _line_to_serve(self, queues: Iterable[str], now: Instant) -> Line | None:
+        """Return the line that has at the head of `ready` what is to be claimed first."""
         lines, best, where = self._lines, None, None
         for queue in queues:
             line = lines.get(queue)
@@ -123,17 +111,41 @@ class MemoryStorage:
                 head = line.first(now)
                 if head is not None and (best is None or head < best):
                     best, where = head, line
-        return None if where is None else heappop(where.ready)[3]
+        return where
 
-    def _move(self, row: Row, kind: Kind) -> None:
-        """Take the step that the table allows; the counts by state follow from it."""
-        try:
-            step = self._steps[row.state, kind]
-        except KeyError:
-            transition(row.state, kind)  # says what is wrong
-            raise
-        row.state = step.to
+    def _start(self, row: Row, worker: WorkerId, until: Instant, now: Instant) -> Lease:
+        """Give `worker` the lease of `row`."""
+        step, new, number, limit = self._claims[row.state], row.new, row.number, row.max_attempts
         step.taken += 1
+        row.state = step.to
+        row.attempt = attempt = row.attempt + 1
+        row.token = token = row.token + 1
+        row.attempted = now
+        row.by = by = self.log.worker_numbers[worker]
+        key = number + 1
+        id_, kind, _, queue, payload, budget, _ = new
+        # Past the constructor, which costs as much as all the rest of a claim.
+        lease = row.lease = _tuple(
+            Lease,
+            (
+                key,
+                id_,
+                kind,
+                queue,
+                attempt,
+                limit,
+                budget,
+                token,
+                row.enqueued,
+                row.delay,
+                until,
+                worker,
+                payload,
+            ),
+        )
+        self._running[key] = row
+        self._append(_pack(now, until, number, attempt, limit, token, by, _NO_WHY, step.code))
+        return lease
 
     def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
         """Write what became of finished attempts; `False` where the lease was no longer held."""
@@ -142,15 +154,13 @@ class MemoryStorage:
 
     def _settle(self, lease: Lease, decision: Decision, now: Instant) -> bool:
         row = self._held(lease)
-        if row is None or not possible(lease, decision, row.lease_until, now):
-            self._refuse(lease, decision, now)
-            return False
+        if row is None or not possible(lease, decision, row.until, now):
+            return self._refuse(lease, decision, now)
         kind, why, due, delay, result = decision
-        worker = row.worker
-        self._move(row, kind)
-        self._let_go(row, now)
+        step = self._ends[kind]
+        self._leave(row, step, now)
         if due is not None:
-            if kind is _RELEASE:
+            if kind is Kind.RELEASE:
                 row.attempt -= 1
             row.run_at = due
             row.delay = delay
@@ -159,47 +169,39 @@ class MemoryStorage:
             row.last_error = why.error
         if result is not None:
             row.result = result
-        self._record(row, now, due, kind, why, worker)
+        self._record(row, now, due, step, why, row.by)
         return True
 
     def _held(self, lease: Lease) -> Row | None:
         """Return the row that runs under `lease`, if it still does."""
-        row = self._running.get(lease.key - 1)
-        return row if row is not None and row.token == lease.token and row.new.id == lease.id else None
+        row = self._running.get(lease.key)
+        if row is None or row.lease is lease:
+            return row
+        return row if row.token == lease.token and row.new.id == lease.id else None
 
-    def _let_go(self, row: Row, now: Instant) -> None:
-        """End the lease of `row`, which has moved on."""
-        del self._running[row.number]
-        row.lease_until = row.worker = None
-        if row.state in FINAL:
+    def _leave(self, row: Row, step: _Step, now: Instant) -> None:
+        """Take `row` out of its state."""
+        step.taken += 1
+        row.state = step.to
+        if row.lease is not None:
+            del self._running[row.lease.key]
+            row.lease = None
+        if step.final:
             row.finished = now
 
-    def _refuse(self, lease: Lease, decision: Decision, now: Instant) -> None:
+    def _refuse(self, lease: Lease, decision: Decision, now: Instant) -> bool:
         number = self._numbers.get(lease.id)
-        if number is None:
-            return  # there is no job whose history it could be part of
-        log = self.log
-        by, why = log.worker(lease.worker), log.why(decision.why)
-        self._append(
-            _pack(now, -1, number, lease.attempt, lease.max_attempts, lease.token, by, why, _REFUSE_CODE)
-        )
+        if number is not None:  # else there is no job whose history it could be part of
+            _, _, _, _, attempt, limit, _, token, _, _, _, worker, _ = lease
+            by, why = self.log.worker_numbers[worker], self.log.why_numbers[decision.why]
+            self._append(_pack(now, -1, number, attempt, limit, token, by, why, _REFUSE))
+        return False
 
-    def _record(
-        self, row: Row, now: Instant, due: Instant | None, kind: Kind, why: Why, worker: WorkerId | None
-    ) -> None:
-        log = self.log
+    def _record(self, row: Row, now: Instant, due: Instant | None, step: _Step, why: Why, by: int) -> None:
+        until = -1 if due is None else due
+        number = self.log.why_numbers[why]
         self._append(
-            _pack(
-                now,
-                -1 if due is None else due,
-                row.number,
-                row.attempt,
-                row.max_attempts,
-                row.token,
-                log.worker(worker),
-                log.why(why),
-                CODE[kind],
-            )
+            _pack(now, until, row.number, row.attempt, row.max_attempts, row.token, by, number, step.code)
         )
 
     def exchange(
@@ -214,31 +216,29 @@ class MemoryStorage:
         """Settle, then claim, in one transaction; return what `settle`, `claim` and `next_due` would."""
         with self._lock:
             settled = [self._settle(held, decision, now) for held, decision in settlements]
-            leases = self._claim(worker, queues, limit, lease, now)
+            leases = self._claim(worker, queues, limit, Instant(now + lease), now)
             return settled, leases, self._next_due(queues)
 
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
         """Let `leases` last until `until`, never less than before; return the ids still held."""
-        held = set()
+        step, held = self._steps[State.RUNNING, Kind.EXTEND], set()
         with self._lock:
             for lease in leases:
                 row = self._held(lease)
-                if row is not None and row.lease_until is not None:
-                    row.lease_until = max(row.lease_until, until)
-                    self._record(row, now, row.lease_until, Kind.EXTEND, Why(), row.worker)
+                if row is not None and row.lease is not None:
+                    longer = max(row.lease.until, until)
+                    row.lease = row.lease._replace(until=longer)
+                    step.taken += 1
+                    self._record(row, now, longer, step, Why(), row.by)
                     held.add(row.new.id)
         return held
 
     def expired(self, limit: int, now: Instant, after: int = 0) -> list[Lease]:
         """Return up to `limit` leases that ended before `now`, by `Lease.key`, those above `after`."""
         with self._lock:
-            ended = [
-                row
-                for number, row in self._running.items()
-                if number >= after and row.lease_until is not None and row.lease_until < now
-            ]
-            ended.sort(key=lambda row: row.number)
-            return [row.lease() for row in ended[:limit]]
+            leases = (row.lease for key, row in self._running.items() if key > after)
+            ended = [lease for lease in leases if lease is not None and lease.until < now]
+        return sorted(ended)[:limit]
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
@@ -261,22 +261,27 @@ class MemoryStorage:
             return [self._requeue(id_, now) for id_ in ids]
 
     def _requeue(self, id_: JobId, now: Instant) -> bool:
-        row = self._movable(id_, Kind.REQUEUE)
-        if row is None:
+        moved = self._movable(id_, Kind.REQUEUE)
+        if moved is None:
             return False
-        self._move(row, Kind.REQUEUE)
+        row, step = moved
+        self._leave(row, step, now)
         row.max_attempts = row.attempt + row.new.max_attempts
         row.enqueued = row.run_at = now
         row.delay = Duration(0)
         row.finished = None
-        self._line(row.new.queue).add(row, now)
-        self._record(row, now, now, Kind.REQUEUE, Why(), None)
+        self._lines[row.new.queue].add(row, now)
+        self._record(row, now, now, step, Why(), _NOBODY)
         return True
 
-    def _movable(self, id_: JobId, kind: Kind) -> Row | None:
+    def _movable(self, id_: JobId, kind: Kind) -> tuple[Row, _Step] | None:
+        """Return the row and the step that `kind` would take, if there is one."""
         number = self._numbers.get(id_)
-        row = None if number is None else self._rows[number]
-        return row if row is not None and (row.state, kind) in TRANSITIONS else None
+        if number is None:
+            return None
+        row = self._rows[number]
+        step = self._steps.get((row.state, kind))
+        return None if step is None else (row, step)
 
     def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
         """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
@@ -284,15 +289,12 @@ class MemoryStorage:
             return [self._cancel(id_, now, reason) for id_ in ids]
 
     def _cancel(self, id_: JobId, now: Instant, reason: str) -> bool:
-        row = self._movable(id_, Kind.CANCEL)
-        if row is None:
+        moved = self._movable(id_, Kind.CANCEL)
+        if moved is None:
             return False
-        running = row.state is State.RUNNING
-        self._move(row, Kind.CANCEL)
-        if running:
-            self._let_go(row, now)
-        row.finished = now
-        self._record(row, now, None, Kind.CANCEL, Why("cancelled", "operator", reason), None)
+        row, step = moved
+        self._leave(row, step, now)
+        self._record(row, now, None, step, Why("cancelled", "operator", reason), _NOBODY)
         return True
 
     def get(self, job: JobId) -> Job | None:

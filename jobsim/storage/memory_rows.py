@@ -1,9 +1,8 @@
 """What the store in memory is made of: a row a job, a line a queue."""
 
 from heapq import heappop, heappush
-from typing import Final
 
-from jobsim.core.job import Job, Lease, NewJob, State, WorkerId
+from jobsim.core.job import Job, Lease, NewJob, State
 from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import WAITING
 
@@ -11,7 +10,8 @@ from jobsim.core.transitions import WAITING
 class Row:
     """One job; `number` is its place in the order of enqueueing and in the log.
 
-    What has not happened yet is a default of the class: most rows are never asked for it.
+    `by` is the number in the log of the worker who holds `lease`. What has not happened yet is a default
+    of the class: most rows are never asked for it.
     """
 
     attempt = 0
@@ -19,8 +19,8 @@ class Row:
     delay = Duration(0)
     attempted: Instant | None = None
     finished: Instant | None = None
-    lease_until: Instant | None = None
-    worker: WorkerId | None = None
+    lease: Lease | None = None
+    by = 0
     last_error: str | None = None
     result: str | None = None
 
@@ -32,9 +32,14 @@ class Row:
         self.run_at = new.run_at
         self.created = self.enqueued = now
 
+    @property
+    def until(self) -> Instant | None:
+        """When the lease ends, if there is one."""
+        return None if self.lease is None else self.lease.until
+
     def job(self) -> Job:
         """Return the job as the world sees it."""
-        new = self.new
+        new, lease = self.new, self.lease
         return Job(
             id=new.id,
             kind=new.kind,
@@ -51,38 +56,13 @@ class Row:
             enqueued=self.enqueued,
             attempted=self.attempted,
             finished=self.finished,
-            lease_until=self.lease_until,
-            worker=self.worker,
+            lease_until=self.until,
+            worker=None if lease is None else lease.worker,
             delay=self.delay,
             last_error=self.last_error,
             result=self.result,
         )
 
-    def lease(self) -> Lease:
-        """Return the lease the job runs under."""
-        id_, kind, _, queue, payload, budget, _ = self.new
-        # Past the constructor, whose keywords cost as much as all the rest of a claim.
-        return _tuple(
-            Lease,
-            (
-                self.number + 1,
-                id_,
-                kind,
-                queue,
-                self.attempt,
-                self.max_attempts,
-                budget,
-                self.token,
-                self.enqueued,
-                self.delay,
-                self.lease_until,
-                self.worker,
-                payload,
-            ),
-        )
-
-
-_tuple: Final = tuple.__new__
 
 _Ready = tuple[int, Instant, int, Row]
 _Later = tuple[Instant, int, Row]
