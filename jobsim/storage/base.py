@@ -1,23 +1,30 @@
 """The storage contract, which the conformance suite tests rule by rule.
 
 1.  Every method is one transaction: all of it is committed, durably, when the method returns; none of
-    it is when it raises.
+    it is when it raises. Only of a `StorageBroken` nobody knows.
 2.  A job's state, its other columns and its event are written in the same transaction.
-3.  `now` is always an argument: a store never reads a clock.
+3.  `now` is always an argument: a store never reads a clock. It may be earlier than in the call before,
+    since the clocks of workers differ.
 4.  The next state comes from `core.transitions`; a store decides nothing.
 5.  `claim` takes only due jobs (`run_at <= now`) of the queues asked for, at most `limit`, each by one
-    worker only; highest priority first, then earliest `run_at`, then first enqueued.
+    worker only; highest priority first, then earliest `run_at`, then first enqueued, over all the queues.
 6.  A claim adds one to the attempt and one to the token; the token is never lowered.
 7.  `settle` and `extend` act only where the job is running under the lease's token. A settlement that
-    does not is refused (`False`), changes nothing, and is recorded as a `REFUSE` event. So is one that
-    says the lease is lost, where the lease has not ended: it was renewed after a reaper saw it.
+    does not is refused (`False`), changes nothing, and is recorded as a `REFUSE` event, if there is such
+    a job. So is one that `possible` rules out; one that says the lease is lost, for example, where it
+    was renewed after a reaper saw it.
 8.  A release gives the attempt back, never the token.
 9.  A requeue keeps the attempt count and grants a new budget: the limit becomes their sum, and tries
     count from 1 again.
-10. A job is never removed but by an explicit call made for that.
-11. One impossible item of a batch is reported for itself and does not stop the others.
+10. A job is never removed but by an explicit call made for that, and its `Lease.key` is never another's.
+11. One impossible item of a batch is reported for itself and does not stop the others. The second of two
+    settlements under one lease is such an item.
 12. Methods may be called from several threads; calls do not interleave.
 13. `exchange` is `settle`, then `claim`, then `next_due` in one transaction: one durable commit pays for all.
+14. Events are numbered from 1 without gaps, in the order of their commits. `fold` of them all tells of
+    each job what `standing` does.
+15. Any text comes back as it was; of one that is not Unicode (half a surrogate pair in an error) what is
+    wrong may come back spelled out. Times and priorities are 64-bit integers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -108,7 +115,10 @@ class Storage(Protocol):
         ...
 
     def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
-        """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
+        """Cancel jobs that are not final, and discard dead letters; `False` where not possible.
+
+        The lease of a running one is over at once.
+        """
         ...
 
     def get(self, job: JobId) -> Job | None:
@@ -131,7 +141,10 @@ class Storage(Protocol):
         ...
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
-        """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""
+        """Yield events with `seq` above `after`, oldest first; of one `job` only, where given.
+
+        It ends where the log ended when the first was asked for.
+        """
         ...
 
     def close(self) -> None:
