@@ -2,6 +2,7 @@
 
 import tempfile
 
+import pytest
 from hypothesis import settings
 
 from jobsim.storage.base import Storage
@@ -61,3 +62,17 @@ TestSqlite.settings = settings(max_examples=130, stateful_step_count=50)
 
 TestSqliteFile = SqliteFileMachine.TestCase
 TestSqliteFile.settings = settings(max_examples=20, stateful_step_count=40)
+
+
+@pytest.mark.soak
+class TestMemoryAtLength(MemoryMachine.TestCase):  # type: ignore[misc, valid-type]  # Hypothesis makes it of the machine
+    """As many and as long examples as the profile of a soak allows."""
+
+    settings = settings(stateful_step_count=100)
+
+
+@pytest.mark.soak
+class TestSqliteAtLength(SqliteMachine.TestCase):  # type: ignore[misc, valid-type]  # as above
+    """As many and as long examples as the profile of a soak allows."""
+
+    settings = settings(stateful_step_count=100)
