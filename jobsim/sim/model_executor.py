@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from jobsim.core.job import Lease
+from jobsim.core.job import KEY_MASK, Lease
 from jobsim.core.outcome import SUCCEEDED, Failed, Outcome
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import Duration, Instant
@@ -27,7 +27,7 @@ class ModelExecutor:
     async def execute(self, lease: Lease) -> Outcome:
         """Take as long as the model says, and end as it says."""
         kind = self._kinds[lease.kind]
-        key, attempt = lease.id.key, lease.attempt
+        key, attempt = lease.id & KEY_MASK, lease.attempt
         fault = self._fault(kind, key, attempt) if kind.failures else None
         if fault is not None and fault.takes is not None:
             takes = fault.takes

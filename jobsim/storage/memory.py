@@ -16,6 +16,7 @@ from jobsim.storage.base import ENDS, possible
 from jobsim.storage.memory_rows import Line, Row
 
 _REFUSE: Final = CODE[Kind.REFUSE]
+_RELEASE: Final = Kind.RELEASE  # to look up a member of an enum costs as much as a call
 _NOBODY: Final = 0  # the number that every log gives to no worker
 _NO_WHY: Final = 0  # and that of no reason
 _pack: Final = RECORD.pack
@@ -40,6 +41,7 @@ class MemoryStorage:
     def __init__(self) -> None:
         self.log: Final = EventLog()
         self._append = self.log.records.extend
+        self._whys = self.log.why_numbers
         self._rows: list[Row] = []
         self._numbers: dict[JobId, int] = {}
         self._lines: dict[str, Line] = {}
@@ -115,32 +117,32 @@ class MemoryStorage:
 
     def _start(self, row: Row, worker: WorkerId, until: Instant, now: Instant) -> Lease:
         """Give `worker` the lease of `row`."""
-        step, new, number, limit = self._claims[row.state], row.new, row.number, row.max_attempts
+        step, new, limit = self._claims[row.state], row.new, row.max_attempts
         step.taken += 1
         row.state = step.to
         row.attempt = attempt = row.attempt + 1
         row.token = token = row.token + 1
         row.attempted = now
         row.by = by = self.log.worker_numbers[worker]
+        number = row.number
         key = number + 1
-        id_, kind, _, queue, payload, budget, _ = new
-        # Past the constructor, which costs as much as all the rest of a claim.
-        lease = row.lease = _tuple(
+        # Past the constructor, which costs twice as much.
+        row.lease = lease = _tuple(
             Lease,
             (
                 key,
-                id_,
-                kind,
-                queue,
+                new.id,
+                new.kind,
+                new.queue,
                 attempt,
                 limit,
-                budget,
+                new.max_attempts,
                 token,
                 row.enqueued,
                 row.delay,
                 until,
                 worker,
-                payload,
+                new.payload,
             ),
         )
         self._running[key] = row
@@ -153,14 +155,22 @@ class MemoryStorage:
             return [self._settle(lease, decision, now) for lease, decision in settlements]
 
     def _settle(self, lease: Lease, decision: Decision, now: Instant) -> bool:
-        row = self._held(lease)
-        if row is None or not possible(lease, decision, row.until, now):
+        key = lease.key
+        row = self._running.get(key)
+        if row is None or row.lease is None or not (row.lease is lease or row.runs_under(lease)):
             return self._refuse(lease, decision, now)
         kind, why, due, delay, result = decision
+        if not possible(lease, decision, row.lease.until, now):
+            return self._refuse(lease, decision, now)
         step = self._ends[kind]
-        self._leave(row, step, now)
-        if due is not None:
-            if kind is Kind.RELEASE:
+        step.taken += 1
+        row.state = step.to
+        row.lease = None
+        del self._running[key]
+        if step.final:
+            row.finished = now
+        elif due is not None:
+            if kind is _RELEASE:
                 row.attempt -= 1
             row.run_at = due
             row.delay = delay
@@ -169,40 +179,29 @@ class MemoryStorage:
             row.last_error = why.error
         if result is not None:
             row.result = result
-        self._record(row, now, due, step, why, row.by)
+        self._append(
+            _pack(
+                now,
+                -1 if due is None else due,
+                row.number,
+                row.attempt,
+                row.max_attempts,
+                row.token,
+                row.by,
+                self._whys[why],
+                step.code,
+            )
+        )
         return True
-
-    def _held(self, lease: Lease) -> Row | None:
-        """Return the row that runs under `lease`, if it still does."""
-        row = self._running.get(lease.key)
-        if row is None or row.lease is lease:
-            return row
-        return row if row.token == lease.token and row.new.id == lease.id else None
-
-    def _leave(self, row: Row, step: _Step, now: Instant) -> None:
-        """Take `row` out of its state."""
-        step.taken += 1
-        row.state = step.to
-        if row.lease is not None:
-            del self._running[row.lease.key]
-            row.lease = None
-        if step.final:
-            row.finished = now
 
     def _refuse(self, lease: Lease, decision: Decision, now: Instant) -> bool:
         number = self._numbers.get(lease.id)
         if number is not None:  # else there is no job whose history it could be part of
-            _, _, _, _, attempt, limit, _, token, _, _, _, worker, _ = lease
-            by, why = self.log.worker_numbers[worker], self.log.why_numbers[decision.why]
-            self._append(_pack(now, -1, number, attempt, limit, token, by, why, _REFUSE))
+            by, why = self.log.worker_numbers[lease.worker], self._whys[decision.why]
+            self._append(
+                _pack(now, -1, number, lease.attempt, lease.max_attempts, lease.token, by, why, _REFUSE)
+            )
         return False
-
-    def _record(self, row: Row, now: Instant, due: Instant | None, step: _Step, why: Why, by: int) -> None:
-        until = -1 if due is None else due
-        number = self.log.why_numbers[why]
-        self._append(
-            _pack(now, until, row.number, row.attempt, row.max_attempts, row.token, by, number, step.code)
-        )
 
     def exchange(
         self,
@@ -224,21 +223,26 @@ class MemoryStorage:
         step, held = self._steps[State.RUNNING, Kind.EXTEND], set()
         with self._lock:
             for lease in leases:
-                row = self._held(lease)
-                if row is not None and row.lease is not None:
-                    longer = max(row.lease.until, until)
-                    row.lease = row.lease._replace(until=longer)
+                row = self._running.get(lease.key)
+                if row is not None and row.runs_under(lease):
+                    longer = row.renew(until)
                     step.taken += 1
                     self._record(row, now, longer, step, Why(), row.by)
                     held.add(row.new.id)
         return held
+
+    def _record(self, row: Row, now: Instant, due: Instant | None, step: _Step, why: Why, by: int) -> None:
+        until, number = -1 if due is None else due, self._whys[why]
+        self._append(
+            _pack(now, until, row.number, row.attempt, row.max_attempts, row.token, by, number, step.code)
+        )
 
     def expired(self, limit: int, now: Instant, after: int = 0) -> list[Lease]:
         """Return up to `limit` leases that ended before `now`, by `Lease.key`, those above `after`."""
         with self._lock:
             leases = (row.lease for key, row in self._running.items() if key > after)
             ended = [lease for lease in leases if lease is not None and lease.until < now]
-        return sorted(ended)[:limit]
+        return sorted(ended)[: max(limit, 0)]
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
@@ -265,7 +269,8 @@ class MemoryStorage:
         if moved is None:
             return False
         row, step = moved
-        self._leave(row, step, now)
+        step.taken += 1
+        row.state = step.to
         row.max_attempts = row.attempt + row.new.max_attempts
         row.enqueued = row.run_at = now
         row.delay = Duration(0)
@@ -293,7 +298,12 @@ class MemoryStorage:
         if moved is None:
             return False
         row, step = moved
-        self._leave(row, step, now)
+        step.taken += 1
+        row.state = step.to
+        row.finished = now
+        if row.lease is not None:
+            del self._running[row.lease.key]
+            row.lease = None
         self._record(row, now, None, step, Why("cancelled", "operator", reason), _NOBODY)
         return True
 

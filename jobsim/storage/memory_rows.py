@@ -1,28 +1,40 @@
 """What the store in memory is made of: a row a job, a line a queue."""
 
 from heapq import heappop, heappush
+from typing import Final
 
 from jobsim.core.job import Job, Lease, NewJob, State
 from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import WAITING
 
 
+_NO_DELAY: Final = Duration(0)
+
+
 class Row:
     """One job; `number` is its place in the order of enqueueing and in the log.
 
-    `by` is the number in the log of the worker who holds `lease`. What has not happened yet is a default
-    of the class: most rows are never asked for it.
+    `by` is the number in the log of the worker who holds `lease`.
     """
 
-    attempt = 0
-    token = 0
-    delay = Duration(0)
-    attempted: Instant | None = None
-    finished: Instant | None = None
-    lease: Lease | None = None
-    by = 0
-    last_error: str | None = None
-    result: str | None = None
+    __slots__ = (
+        "attempt",
+        "attempted",
+        "by",
+        "created",
+        "delay",
+        "enqueued",
+        "finished",
+        "last_error",
+        "lease",
+        "max_attempts",
+        "new",
+        "number",
+        "result",
+        "run_at",
+        "state",
+        "token",
+    )
 
     def __init__(self, new: NewJob, number: int, state: State, now: Instant) -> None:
         self.new = new
@@ -31,11 +43,29 @@ class Row:
         self.max_attempts = new.max_attempts
         self.run_at = new.run_at
         self.created = self.enqueued = now
+        self.attempt = self.token = self.by = 0
+        self.delay = _NO_DELAY
+        self.lease: Lease | None = None
+        self.attempted: Instant | None = None
+        self.finished: Instant | None = None
+        self.last_error: str | None = None
+        self.result: str | None = None
 
     @property
     def until(self) -> Instant | None:
         """When the lease ends, if there is one."""
         return None if self.lease is None else self.lease.until
+
+    def runs_under(self, lease: Lease) -> bool:
+        """Return whether `lease`, be it renewed meanwhile, is the one the job runs under."""
+        return self.lease is not None and self.token == lease.token and self.new.id == lease.id
+
+    def renew(self, until: Instant) -> Instant:
+        """Let the lease last until `until`, never less than before; return when it ends."""
+        assert self.lease is not None
+        until = max(self.lease.until, until)
+        self.lease = self.lease._replace(until=until)
+        return until
 
     def job(self) -> Job:
         """Return the job as the world sees it."""

@@ -131,15 +131,14 @@ class Desk:
                 error, exchange, batch, self._name, self._queues, limit, self._lease, now
             )
         self._busy, self._in_flight = False, _NONE
-        for settlement, done in zip(batch, settled, strict=True):
-            if not done:
-                _refused(settlement.lease)
+        if False in settled:
+            _refused(batch, settled)
         for lease in leases:
             self._take(lease)
-        if due is not None and due <= now and len(leases) == limit:
-            self._pass_on()
-        else:
+        if due is None or due > now or len(leases) < limit:
             self._foresee(due, now)
+        else:
+            self._pass_on()
         if self._in_line:
             # Those who were served, and one of those who came since, to make the next exchange. All go home
             # once it is closed.
@@ -217,19 +216,20 @@ class Desk:
         running = list(self.held.values())
         settlements = [*finished, *map(self._release, running)]
         settled = await self._calls.make(self._storage.settle, settlements, self._runtime.now())
-        for settlement, done in zip(settlements, settled, strict=True):
-            if not done:
-                _refused(settlement.lease)
+        _refused(settlements, settled)
+        for settlement in settlements:
             if settlement.decision.due is not None:
                 self._bell.ring_at(settlement.decision.due)
         for lease in running:
             self.let_go(lease)
 
 
-def _refused(lease: Lease) -> None:
-    _log.warning(
-        "job %s: the lease of attempt %d was lost before it could be settled; its result is dropped",
-        lease.id,
-        lease.attempt,
-        extra={"job_id": str(lease.id), "attempt": lease.attempt},
-    )
+def _refused(settlements: Sequence[Settlement], settled: Sequence[bool]) -> None:
+    for (lease, _), done in zip(settlements, settled, strict=True):
+        if not done:
+            _log.warning(
+                "job %s: the lease of attempt %d was lost before it could be settled; its result is dropped",
+                lease.id,
+                lease.attempt,
+                extra={"job_id": str(lease.id), "attempt": lease.attempt},
+            )

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 from jobsim.core.decide import Settlement, decide
-from jobsim.core.job import Lease, WorkerId
+from jobsim.core.job import KEY_MASK, Lease, WorkerId
 from jobsim.core.outcome import Outcome, Released
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Purpose, Streams
@@ -105,7 +105,7 @@ class Worker:
 
     def _judge(self, lease: Lease, outcome: Outcome) -> Settlement:
         """Return the decision about an attempt that has just ended."""
-        random = self._jitter(lease.id.key, lease.attempt)
+        random = self._jitter(lease.id & KEY_MASK, lease.attempt)
         return _settlement(
             Settlement,
             (lease, decide(lease, outcome, self._policies(lease.kind), self._runtime.now(), random)),
