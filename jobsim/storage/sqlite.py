@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 import apsw
@@ -13,7 +12,8 @@ from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Duration, DurationLike, Instant, duration
 from jobsim.storage.sqlite_database import MEMORY, Database, Durability
-from jobsim.storage.sqlite_rows import blob, event_of, job_of, lease_of, storable
+from jobsim.storage.sqlite_file import resolved
+from jobsim.storage.sqlite_rows import blob, event_of, job_of, lease_of, state_of, storable
 from jobsim.storage.sqlite_statements import Row, statement
 from jobsim.storage.sqlite_writes import Names, Writes
 
@@ -48,8 +48,8 @@ class SqliteStorage:
         create: bool = True,
         vfs: str = "",
     ) -> None:
-        self.path: Final = _resolved(path)
-        in_memory = self.path == MEMORY
+        in_memory = path == MEMORY
+        self.path: Final = MEMORY if in_memory else resolved(path)
         if durability is Durability.NONE and not in_memory:
             raise ConfigError("durability: a file is written with full or normal durability, not with none")
         self.durability: Final = Durability.NONE if in_memory else durability
@@ -127,11 +127,8 @@ class SqliteStorage:
             return None
         settled = writes.settle(settlements, now) if settlements else []
         leases = writes.claim(worker, queues, limit, until, now) if limit > 0 else []
-        return (
-            settled,
-            leases,
-            _earliest(self._database.cursor.execute(_NEXT_DUE, (_texts(queues),))) if queues else None,
-        )
+        rows = self._database.cursor.execute(_NEXT_DUE, (_texts(queues),)) if queues else ()
+        return settled, leases, _earliest(rows)
 
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
         """Let `leases` last until `until`, never less than before; return the ids still held."""
@@ -139,12 +136,11 @@ class SqliteStorage:
 
     def expired(self, limit: int, now: Instant, after: int = 0) -> list[Lease]:
         """Return up to `limit` leases that ended before `now`, by `Lease.key`, those above `after`."""
-        rows = self._database.read(_EXPIRED, (now, after, max(limit, 0)))
-        return [lease_of(row) for row in rows]
+        return self._database.read(_EXPIRED, (now, after, max(limit, 0)), lease_of)
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
-        return _earliest(self._database.read(_NEXT_DUE, (_texts(queues),))) if queues else None
+        return _earliest(self._database.read(_NEXT_DUE, (_texts(queues),), tuple)) if queues else None
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
         """Make dead letters pending again, due now; `False` where that is not possible."""
@@ -156,8 +152,8 @@ class SqliteStorage:
 
     def get(self, job: JobId) -> Job | None:
         """Return the job, or `None`."""
-        rows = self._database.read(_GET, (blob(job),))
-        return job_of(rows[0]) if rows else None
+        found = self._database.read(_GET, (blob(job),), job_of)
+        return found[0] if found else None
 
     def find(
         self,
@@ -169,31 +165,34 @@ class SqliteStorage:
     ) -> list[Job]:
         """Return jobs in the order they were enqueued; nothing given filters nothing."""
         wanted = _texts(states or tuple(State))
-        bindings = (wanted, kind, queue, -1 if limit is None else max(limit, 0))
-        return [job_of(row) for row in self._database.read(_FIND, bindings)]
+        bindings = (not states, wanted, kind, queue, -1 if limit is None else max(limit, 0))
+        return self._database.read(_FIND, bindings, job_of)
 
     def counts(self) -> dict[State, int]:
         """Return the number of jobs in every state."""
-        counts = dict.fromkeys(State, 0)
-        counts.update((State(state), count) for state, count in self._database.read(_COUNTS))
-        return counts
+        found = self._database.read(_COUNTS, (), lambda row: (state_of(row[0]), row[1]))
+        return {**dict.fromkeys(State, 0), **dict(found)}
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
         """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""
-        [(last,)] = self._database.read(_LAST_EVENT)
+        [last] = self._database.read(_LAST_EVENT, (), _only)
         sql, of_job = (_EVENTS, ()) if job is None else (_EVENTS_OF_JOB, (blob(job),))
-        while page := self._database.read(sql, (after, last, PAGE, *of_job)):
-            yield from map(event_of, page)
-            after = page[-1][0]
+        while page := self._database.read(sql, (after, last, PAGE, *of_job), event_of):
+            yield from page
+            after = page[-1].seq
 
     def data_version(self) -> int:
         """Return a number that changes when another connection, of any process, has written."""
-        version: int = self._database.read("PRAGMA data_version")[0][0]
-        return version
+        return self._database.read("PRAGMA data_version", (), _only)[0]
 
     def close(self) -> None:
         """Let go of the file; calling it twice is harmless."""
         self._database.close()
+
+
+def _only(row: Row) -> int:
+    number: int = row[0]
+    return number
 
 
 def _texts(texts: Sequence[str]) -> "apsw.CArrayBinding":
@@ -202,11 +201,3 @@ def _texts(texts: Sequence[str]) -> "apsw.CArrayBinding":
 
 def _earliest(rows: Iterable[Row]) -> Instant | None:
     return min((at for row in rows for at in row if at is not None), default=None)
-
-
-def _resolved(path: str | os.PathLike[str]) -> str:
-    """Return the path by which SQLite names the files beside this one."""
-    text = os.fspath(path)
-    if not text:
-        raise ConfigError("the path of a database is empty; name a file, or ':memory:'")
-    return text if text == MEMORY else str(Path(text).resolve())

@@ -138,13 +138,13 @@ class Database:
         """
         return self._safely(self._transact, work, args)
 
-    def read(self, sql: str, bindings: Sequence[Any] = ()) -> list[Row]:
-        """Return all rows of a query.
+    def read(self, sql: str, bindings: Sequence[Any], value: Callable[[Row], T]) -> list[T]:
+        """Return all rows of a query, each as the `value` that it stands for.
 
         Raises:
             StorageError: they cannot be read.
         """
-        return self._safely(self._query, sql, bindings)
+        return self._safely(self._query, sql, bindings, value)
 
     def close(self) -> None:
         """Close the connection; what comes later is refused."""
@@ -177,10 +177,10 @@ class Database:
             self._checkpoint()
         return result
 
-    def _query(self, sql: str, bindings: Sequence[Any]) -> list[Row]:
+    def _query(self, sql: str, bindings: Sequence[Any], value: Callable[[Row], T]) -> list[T]:
         self._connect()
         self._see_to_file()
-        return self.cursor.execute(sql, bindings).fetchall()
+        return [value(row) for row in self.cursor.execute(sql, bindings).fetchall()]
 
     def _connect(self) -> None:
         if self._connection is None:  # in a forked child, once

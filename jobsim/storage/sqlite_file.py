@@ -8,7 +8,7 @@ from typing import Final
 
 import apsw
 
-from jobsim.core.errors import StorageError, StorageForeign, StorageFull
+from jobsim.core.errors import ConfigError, StorageError, StorageForeign, StorageFull
 from jobsim.storage.sqlite_errors import MOVED, READ_ONLY, meant
 from jobsim.storage.sqlite_statements import migrations
 
@@ -20,6 +20,22 @@ _MAGIC: Final = b"SQLite format 3\0"
 _HEADER: Final = 100
 _VERSION_AT: Final = 60
 _APPLICATION_AT: Final = 68
+
+
+def resolved(path: str | os.PathLike[str]) -> str:
+    """Return the path after which SQLite names the files beside the database.
+
+    Raises:
+        ConfigError: it is not the path of a file.
+        StorageError: it is a symbolic link that leads nowhere.
+    """
+    text = os.fspath(path)
+    if not text or "\0" in text:
+        raise ConfigError(f"{text!r} is not the path of a database; name a file, or ':memory:'")
+    file = Path(text)
+    if file.is_symlink() and not file.exists():
+        raise StorageError(f"{path} is a symbolic link that leads nowhere; remove it, or name another file")
+    return str(file.resolve())
 
 
 def find(path: str, *, create: bool) -> None:
@@ -34,8 +50,8 @@ def find(path: str, *, create: bool) -> None:
     except FileNotFoundError:
         _make(file, create=create)
         return
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{path!r} cannot be opened: {error}") from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be opened: {error.strerror}") from error
     if stat.S_ISDIR(mode):
         raise StorageError(f"{path} is a directory; name a file")
     if not stat.S_ISREG(mode):

@@ -1,6 +1,8 @@
 """Rows of the SQLite store as the values that they stand for."""
 
-from typing import Final
+from typing import Final, TypeVar
+
+import apsw
 
 from jobsim.core.decide import Why
 from jobsim.core.events import Event
@@ -11,6 +13,7 @@ from jobsim.storage.sqlite_statements import Row
 
 _KINDS: Final = {kind.value: kind for kind in Kind}
 _STATES: Final = {state.value: state for state in State}
+T = TypeVar("T")
 _tuple: Final = tuple.__new__
 
 
@@ -22,6 +25,18 @@ def blob(job: JobId) -> bytes:
 def storable(text: str) -> str:
     """Return `text` with what UTF-8 cannot say (half of a surrogate pair) spelled as JSON would."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def state_of(text: str) -> State:
+    """Return the state that is stored as `text`."""
+    return _named(_STATES, text)
+
+
+def _named(known: dict[str, T], text: str) -> T:
+    try:
+        return known[text]
+    except KeyError:
+        raise apsw.CorruptError(f"{text!r} means nothing") from None
 
 
 def lease_of(row: Row) -> Lease:
@@ -57,7 +72,7 @@ def job_of(row: Row) -> Job:
         kind=kind,
         queue=queue,
         payload=payload,
-        state=_STATES[state],
+        state=state_of(state),
         attempt=attempt,
         max_attempts=limit,
         budget=budget,
@@ -80,4 +95,6 @@ def event_of(row: Row) -> Event:
     """Return a row of the view ``full_event`` as an event."""
     seq, at, uuid, kind, attempt, limit, token, worker, due, outcome, reason, error, _ = row
     why = Why(outcome or "", reason or "", error or "")
-    return Event(seq, at, JobId.from_bytes(uuid), _KINDS[kind], attempt, limit, token, worker, due, why)
+    return Event(
+        seq, at, JobId.from_bytes(uuid), _named(_KINDS, kind), attempt, limit, token, worker, due, why
+    )

@@ -13,7 +13,7 @@ from jobsim.core.time import Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
 from jobsim.storage.base import ENDS, possible
 from jobsim.storage.sqlite_database import Database
-from jobsim.storage.sqlite_rows import blob, lease_of, storable
+from jobsim.storage.sqlite_rows import blob, lease_of, state_of, storable
 from jobsim.storage.sqlite_statements import Insert, Row, statement
 
 WAVE: Final = 10_000
@@ -223,7 +223,7 @@ class Writes:
             done.append(row is not None)
             if row is not None:
                 _, key, state, attempt, limit, _, token = row
-                ends[TRANSITIONS[State(state), Kind.CANCEL]].append(key)
+                ends[TRANSITIONS[state_of(state), Kind.CANCEL]].append(key)
                 events.append((now, key, Kind.CANCEL, attempt, limit, token, None, None, why, error))
         _finish(cursor, ends, now)
         _EVENTS.into(cursor, events)
@@ -232,7 +232,7 @@ class Writes:
     def _movable(self, ids: Sequence[JobId], kind: Kind) -> dict[JobId, Row]:
         """Return those of the jobs to which `kind` can happen."""
         standing = self._standing(ids)
-        return {id_: row for id_, row in standing.items() if (State(row[2]), kind) in TRANSITIONS}
+        return {id_: row for id_, row in standing.items() if (state_of(row[2]), kind) in TRANSITIONS}
 
 
 def _under(lease: Lease, row: Row) -> bool:

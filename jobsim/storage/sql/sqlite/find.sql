@@ -1,4 +1,4 @@
 SELECT * FROM full_job
-WHERE state IN carray(?1) AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR queue = ?3)
+WHERE (?1 OR state IN carray(?2)) AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR queue = ?4)
 ORDER BY id
-LIMIT ?4
+LIMIT ?5

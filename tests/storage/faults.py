@@ -1,0 +1,69 @@
+"""A disk that fails when it is told to, and short words for what the SQLite store's own tests do."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from jobsim.storage.sqlite import SqliteStorage
+
+
+class FaultyDisk(apsw.VFS):
+    """SQLite's own file layer, but the calls named in `failing` raise an error of the given code.
+
+    `spare` calls go through first; only files whose name ends in `where` are hit.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "unix")
+        self.name = name
+        self.failing: dict[str, int] = {}
+        self.spare = 0
+        self.where = ""
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "FaultyFile":  # noqa: N802
+        return FaultyFile(self, name, flags)
+
+    def fail(self, call: str, file: str) -> None:
+        """Raise, if this call is to fail."""
+        code = self.failing.get(call)
+        if code is None or not file.endswith(self.where):
+            return
+        if self.spare:
+            self.spare -= 1
+            return
+        raise apsw.exception_for(code)
+
+
+class FaultyFile(apsw.VFSFile):
+    """One of its files."""
+
+    def __init__(self, disk: FaultyDisk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        super().__init__("unix", name, flags)
+        self._disk = disk
+        self._name = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+        self._disk.fail("write", self._name)
+        super().xWrite(data, offset)
+
+    def xSync(self, flags: int) -> None:  # noqa: N802
+        self._disk.fail("sync", self._name)
+        super().xSync(flags)
+
+
+@contextmanager
+def bare(path: Path) -> Iterator[apsw.Connection]:
+    """Open a database past the store."""
+    connection = apsw.Connection(os.fspath(path))
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def connection(storage: SqliteStorage) -> apsw.Connection:
+    """Return the connection of a store."""
+    return storage._database.cursor.connection
