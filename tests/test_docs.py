@@ -1,0 +1,125 @@
+"""What the documentation shows is true: its code runs, its tables and links are right."""
+
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib import pyplot as plt
+
+import jobsim
+from jobsim import Scenario
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+TARGET = re.compile(r"\]\(([^)#:]+)\)")
+
+WORLD = """
+name = "small"
+horizon = "1s"
+workers = { count = 1, slots = 1 }
+
+[[jobs]]
+kind = "a"
+arrivals = { process = "poisson", rate = "1/s" }
+service = { dist = "constant", value = "1s" }
+
+"""
+
+page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the code of `page` in one language."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return an empty current directory with the scenarios in it; pictures are closed afterwards."""
+    shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    plt.close("all")
+
+
+def run(page: Path) -> dict[str, Any]:
+    """Run the Python of a page, with fewer replications, and return its names."""
+    code = "\n".join(blocks(page, "python")).replace("replications=10", "replications=3")
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(compile(code, str(page), "exec", dont_inherit=True), names)
+    return names
+
+
+@page
+@pytest.mark.usefixtures("here")
+def test_python_of_a_page_runs(page: Path) -> None:
+    """All of it, in order, in one namespace; and so do the tests that it shows."""
+    for name, value in run(page).items():
+        if name.startswith("test_"):
+            value()
+
+
+def test_readme_shows_a_worker_that_works(here: Path) -> None:
+    """The app and the commands of the README can be copied as they are."""
+    app = next(code for code in blocks(README, "python") if code.startswith("# app.py"))
+    (here / "app.py").write_text(app, encoding="utf-8")
+    commands = blocks(README, "sh")[1].replace("jobsim ", f"{shlex.quote(sys.executable)} -m jobsim ")
+    done = subprocess.run(
+        ["sh", "-euc", commands],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "charge order 42 once" in done.stdout
+    assert "succeeded" in done.stdout
+
+
+def test_readme_names_targets_that_make_has() -> None:
+    """`make demo` and `make test` are there, and the demo compares the scenario that the README shows."""
+    for line in blocks(README, "sh")[0].splitlines():
+        command = ["make", "-n", "-o", "install", *shlex.split(line, comments=True)[1:]]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert "demo" not in command or "scenarios/payment-api-outage.toml" in done.stdout
+
+
+@page
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    """Each relative link and picture is a file of the repository."""
+    for target in TARGET.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+@page
+def test_tests_that_a_page_names_exist(page: Path) -> None:
+    """Each `path::name` is a test of that file."""
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8")):
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
+
+
+def test_tables_of_policies_are_the_codes() -> None:
+    """They are what `make docs` would write."""
+    script = runpy.run_path(str(ROOT / "docs" / "policy_tables.py"))
+    text = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
+    assert script["with_tables"](text) == text
+    assert all(f"| `{name}` |" in text for name in jobsim.policies.PRESETS)
+
+
+def test_toml_of_a_policy_is_its_python() -> None:
+    """The table in the file format makes an equal policy."""
+    page = ROOT / "docs" / "policies.md"
+    names: dict[str, Any] = {}
+    exec(blocks(page, "python")[0], names)
+    [table] = blocks(page, "toml")
+    assert Scenario.from_text(WORLD + table).policies["mine"] == names["policy"]
