@@ -1,0 +1,91 @@
+"""The SQLite store with very many jobs: what a claim costs, and in which order it comes."""
+
+from collections.abc import Callable
+
+import pytest
+
+from jobsim.core.time import Instant
+from jobsim.storage import sqlite_writes
+from jobsim.storage.sqlite import SqliteStorage
+from jobsim.testing.conformance_base import QUEUES, SUCCEED, add, at, claim, job_id, new, release, settle
+from tests.storage.faults import connection
+
+
+def steps(storage: SqliteStorage, call: Callable[[], object]) -> int:
+    """Return how many instructions of SQLite's machine a call takes."""
+    count = 0
+
+    def step() -> bool:
+        nonlocal count
+        count += 1
+        return False
+
+    connection(storage).set_progress_handler(step, 1)
+    call()
+    connection(storage).set_progress_handler(None)
+    return count
+
+
+def cost(storage: SqliteStorage) -> tuple[int, ...]:
+    """Return what a claim, its settlement, a look at the next job and one for expired leases cost."""
+    add(storage, new(900_001), new(900_002), now=at(1))
+    claimed = [claim(storage, limit=1, now=at(1))]
+    return (
+        steps(storage, lambda: claimed.append(claim(storage, limit=1, now=at(1)))),
+        steps(storage, lambda: settle(storage, claimed[-1][0], SUCCEED, now=at(1))),
+        steps(storage, lambda: storage.next_due(QUEUES)),
+        steps(storage, lambda: storage.expired(9, at(1))),
+    )
+
+
+@pytest.mark.parametrize("crowd", ["later", "pending", "succeeded"])
+def test_cost_of_a_claim_does_not_grow(crowd: str) -> None:
+    """Jobs scheduled for later at higher priority, waiting, or finished, cost the others nothing."""
+    alone = SqliteStorage(":memory:")
+    least = cost(alone)
+    storage = SqliteStorage(":memory:")
+    run_at, priority = (at(500), 1) if crowd == "later" else (at(0), -1)
+    jobs = [new(n, run_at=run_at, priority=priority) for n in range(20_000)]
+    add(storage, *jobs)
+    if crowd == "succeeded":
+        for lease in claim(storage, limit=20_000):
+            settle(storage, lease, SUCCEED)
+    assert all(many <= few * 1.2 for many, few in zip(cost(storage), least, strict=True))
+    alone.close()
+    storage.close()
+
+
+def test_wave_is_marked_in_steps_and_claimed_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many jobs come due at once, no transaction is long, and the most urgent are first."""
+    monkeypatch.setattr(sqlite_writes, "WAVE", 10)
+    storage = SqliteStorage(":memory:")
+    add(storage, *(new(n, run_at=at(5 + n % 3), priority=n % 7) for n in range(100)))
+    commits: list[None] = []
+    connection(storage).set_commit_hook(lambda: bool(commits.append(None)))  # type: ignore[func-returns-value]
+    leases = claim(storage, limit=20, now=at(7))
+    expected = sorted(range(100), key=lambda n: (-(n % 7), 5 + n % 3, n))
+    assert [lease.id for lease in leases] == [job_id(n) for n in expected[:20]]
+    assert len(commits) == 11
+    storage.close()
+
+
+def test_wave_of_exactly_one_step_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where as many jobs are due as one step marks, none is forgotten."""
+    monkeypatch.setattr(sqlite_writes, "WAVE", 4)
+    storage = SqliteStorage(":memory:")
+    add(storage, *(new(n, run_at=at(5)) for n in range(4)))
+    assert len(claim(storage, now=at(5))) == 4
+    storage.close()
+
+
+def test_job_that_waits_anew_takes_its_place() -> None:
+    """A job released for later is not found among those that are ready, and is when its time comes."""
+    storage = SqliteStorage(":memory:")
+    add(storage, new(1), new(2))
+    leases = claim(storage)
+    settle(storage, leases[0], release(at(9)))
+    settle(storage, leases[1], release(at(3)), now=at(3))
+    assert storage.next_due(QUEUES) == at(3)
+    assert [lease.id for lease in claim(storage, now=Instant(at(9) - 1))] == [job_id(2)]
+    assert [lease.id for lease in claim(storage, now=at(9))] == [job_id(1)]
+    storage.close()
