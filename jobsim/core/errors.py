@@ -36,6 +36,12 @@ class StorageBusy(StorageError):
     """Another process held the store's lock for longer than we were willing to wait; retry."""
 
 
+class StorageUnavailable(StorageError):
+    """The server of the store cannot be reached just now; retry. Where the connection was lost during a
+    commit, the message says that nobody knows whether the call was kept; made again by the same process,
+    with the same arguments, it answers as it would have then."""
+
+
 class StorageFull(StorageError):
     """The disk is full; nothing of the call was kept."""
 

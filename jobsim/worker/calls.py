@@ -1,11 +1,11 @@
-"""A worker's storage calls, repeated within bounds while the store is busy or full."""
+"""A worker's storage calls, repeated within bounds while the store is busy, full or out of reach."""
 
 import logging
 from collections.abc import Callable
 from typing import Final, TypeVar, TypeVarTuple
 
 from jobsim.core.backoff import Exponential
-from jobsim.core.errors import StorageBusy, StorageFull
+from jobsim.core.errors import StorageBusy, StorageFull, StorageUnavailable
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import Duration
 from jobsim.runtime.base import Runtime
@@ -17,7 +17,7 @@ PATIENCE: Final = Exponential(base="50ms", cap="5s", jitter="equal")
 TRIES: Final = 12
 """With `PATIENCE`, half a minute to a minute: longer than a backup or a burst of other writers."""
 
-RETRIED: Final = (StorageBusy, StorageFull)
+RETRIED: Final = (StorageBusy, StorageFull, StorageUnavailable)
 """What may pass by itself."""
 
 _log: Final = logging.getLogger("jobsim.worker")
