@@ -41,6 +41,6 @@ def enqueue(
             f"{app} has no handler {kind!r}{did_you_mean(kind, target.handlers)}; there are: {known}",
             param_hint="KIND",
         )
-    with target, usage(), usage("JSON", of=PayloadError):
+    with usage(), usage("JSON", of=PayloadError):
         [job] = handler.enqueue_many([call], delay=delay, priority=priority, queue=queue)
     typer.echo(str(job))
