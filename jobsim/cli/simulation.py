@@ -84,22 +84,28 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check scenario files, and show everything that is wrong, with its line."""
-    from jobsim.sim import Scenario
-
     failed = False
     for path in scenarios:
-        error = None
-        try:
-            world = Scenario.from_toml(path)
-        except ConfigError as problem:
-            failed, error = True, str(problem)
+        described, error = _described(path)
+        if error is not None:
+            failed = True
             complain(error)
         if as_json:
             write_json({"path": str(path), "valid": error is None, "error": error})
         elif error is None:
-            typer.echo(f"{path}: valid; {_counted(world)}")
+            typer.echo(f"{path}: valid; {described}")
     if failed:
         raise typer.Exit(ExitCode.ERROR)
+
+
+def _described(path: Path) -> tuple[str, str | None]:
+    """Return what a scenario file describes, or all that is wrong with it."""
+    from jobsim.sim import Scenario
+
+    try:
+        return _counted(Scenario.from_toml(path)), None
+    except ConfigError as problem:
+        return "", str(problem)
 
 
 def check_policies(scenario: "Scenario", names: Iterable[str]) -> None:
@@ -163,6 +169,8 @@ def _show(result: "SimResult") -> None:
 def _quantity(value: float, unit: str) -> str:
     if math.isnan(value):
         return "–"
+    if math.isinf(value):
+        return "never"
     shown = 100 * value if unit == "%" else value
     text = f"{shown:,.0f}" if float(shown).is_integer() else f"{shown:,.4g}"
     return f"{text} {unit}".strip()
