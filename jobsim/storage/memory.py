@@ -9,7 +9,7 @@ from typing import Final
 from jobsim.core.decide import Decision, Settlement, Why
 from jobsim.core.errors import StorageError
 from jobsim.core.events import CODE, RECORD, Event, EventLog
-from jobsim.core.job import UNLIMITED, Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import FINAL, TRANSITIONS, Kind
 from jobsim.storage.base import ENDS, possible
@@ -44,6 +44,7 @@ class MemoryStorage:
         self._whys = self.log.why_numbers
         self._rows: list[Row] = []
         self._numbers: dict[JobId, int] = {}
+        self._highest = JobId(-1)  # of all ids: ids sort by time, so what is above it is new
         self._lines: dict[str, Line] = {}
         self._running: dict[int, Row] = {}  # by `Lease.key`
         self._kinds: dict[str, int] = {}
@@ -55,28 +56,46 @@ class MemoryStorage:
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
         """Accept `jobs`, all or none, and return their ids in order."""
-        ids = [new.id for new in jobs]
         with self._lock:
-            if not self._numbers.keys().isdisjoint(ids):
-                taken = next(id_ for id_ in ids if id_ in self._numbers)
-                raise StorageError(f"job {taken} is there already; nothing of the batch was accepted")
-            if len(ids) > 1 and len(set(ids)) < len(ids):
-                raise StorageError("two jobs of one batch have the same id; nothing of it was accepted")
+            ids, highest = [new.id for new in jobs], self._highest
+            for id_ in ids:
+                if id_ <= highest:
+                    self._refuse_taken(ids)
+                    highest = max(*ids, self._highest)
+                    break
+                highest = id_
             for new in jobs:
                 self._accept(new, now)
-        return ids
+            self._highest = highest
+            return ids
+
+    def _refuse_taken(self, ids: list[JobId]) -> None:
+        """Raise an error if one of `ids` is there already, or there twice."""
+        for id_ in ids:
+            if self._find(id_) is not None:
+                raise StorageError(f"job {id_} is there already; nothing of the batch was accepted")
+        if len(set(ids)) < len(ids):
+            raise StorageError("two jobs of one batch have the same id; nothing of it was accepted")
+
+    def _find(self, id_: JobId) -> Row | None:
+        """Return the row of a job, by an index that is made as far as it is needed."""
+        numbers, rows = self._numbers, self._rows
+        for number in range(len(numbers), len(rows)):
+            numbers[rows[number].new.id] = number
+        found = numbers.get(id_)
+        return None if found is None else rows[found]
 
     def _accept(self, new: NewJob, now: Instant) -> None:
-        id_, kind, run_at, queue, _, limit, _ = new
+        kind, queue = new.kind, new.queue
         rows, step = self._rows, self._enqueue
-        number = self._numbers[id_] = len(rows)
+        number = len(rows)
         row = Row(new, number, step.to, now)
         step.taken += 1
         rows.append(row)
-        self.log.jobs.append(id_)
+        self.log.jobs.append(new.id)
         (self._lines.get(queue) or self._new_line(queue)).add(row, now)
         why = self._kinds.get(kind) or self._new_kind(kind)
-        self._append(_pack(now, run_at, number, 0, limit, 0, _NOBODY, why, step.code))
+        self._append(_pack(now, row.run_at, number, 0, row.max_attempts, 0, _NOBODY, why, step.code))
 
     def _new_line(self, queue: str) -> Line:
         line = self._lines[queue] = Line()
@@ -195,11 +214,11 @@ class MemoryStorage:
         return True
 
     def _refuse(self, lease: Lease, decision: Decision, now: Instant) -> bool:
-        number = self._numbers.get(lease.id)
-        if number is not None:  # else there is no job whose history it could be part of
+        row = self._find(lease.id)
+        if row is not None:  # else there is no job whose history it could be part of
             by, why = self.log.worker_numbers[lease.worker], self._whys[decision.why]
             self._append(
-                _pack(now, -1, number, lease.attempt, lease.max_attempts, lease.token, by, why, _REFUSE)
+                _pack(now, -1, row.number, lease.attempt, lease.max_attempts, lease.token, by, why, _REFUSE)
             )
         return False
 
@@ -214,7 +233,9 @@ class MemoryStorage:
     ) -> tuple[list[bool], list[Lease], Instant | None]:
         """Settle, then claim, in one transaction; return what `settle`, `claim` and `next_due` would."""
         with self._lock:
-            settled = [self._settle(held, decision, now) for held, decision in settlements]
+            settled = []
+            for held, decision in settlements:
+                settled.append(self._settle(held, decision, now))
             leases = self._claim(worker, queues, limit, Instant(now + lease), now)
             return settled, leases, self._next_due(queues)
 
@@ -281,12 +302,9 @@ class MemoryStorage:
 
     def _movable(self, id_: JobId, kind: Kind) -> tuple[Row, _Step] | None:
         """Return the row and the step that `kind` would take, if there is one."""
-        number = self._numbers.get(id_)
-        if number is None:
-            return None
-        row = self._rows[number]
-        step = self._steps.get((row.state, kind))
-        return None if step is None else (row, step)
+        row = self._find(id_)
+        step = None if row is None else self._steps.get((row.state, kind))
+        return None if row is None or step is None else (row, step)
 
     def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
         """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
@@ -310,8 +328,8 @@ class MemoryStorage:
     def get(self, job: JobId) -> Job | None:
         """Return the job, or `None`."""
         with self._lock:
-            number = self._numbers.get(job)
-            return None if number is None else self._rows[number].job()
+            row = self._find(job)
+            return None if row is None else row.job()
 
     def find(
         self,

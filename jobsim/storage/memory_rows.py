@@ -7,7 +7,6 @@ from jobsim.core.job import Job, Lease, NewJob, State
 from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import WAITING
 
-
 _NO_DELAY: Final = Duration(0)
 
 

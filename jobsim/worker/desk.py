@@ -19,15 +19,18 @@ from typing import Final
 
 from jobsim.core.decide import Settlement
 from jobsim.core.job import Lease, WorkerId
+from jobsim.core.outcome import Released
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import Instant, duration
 from jobsim.runtime.base import Runtime, Signal
 from jobsim.storage.base import Storage
 from jobsim.worker.calls import RETRIED, StorageCalls
+from jobsim.worker.judge import Judge
 from jobsim.worker.settings import WorkerSettings
 
 _EVERYBODY: Final = 1 << 30
 _NONE: Final = ()
+_RELEASED: Final = Released()
 
 _log: Final = logging.getLogger("jobsim.worker")
 
@@ -35,7 +38,7 @@ _log: Final = logging.getLogger("jobsim.worker")
 class Desk:
     """Hands leases to slots and settles what they finished; `held` are the leases of unfinished attempts.
 
-    `release` decides that an attempt is given back, `abandon` stops one whose lease is lost.
+    `judge` decides that attempts are given back at a stop, `abandon` stops one whose lease is lost.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class Desk:
         streams: Streams,
         settings: WorkerSettings,
         bell: Signal,
-        release: Callable[[Lease], Settlement],
+        judge: Judge,
         abandon: Callable[[Lease], None],
     ) -> None:
         self.held: dict[int, Lease] = {}
@@ -62,7 +65,7 @@ class Desk:
         self._slots = settings.slots
         self._burst = settings.burst
         self._bell = bell
-        self._release = release
+        self._judge = judge
         self._abandon = abandon
         self._finished: list[Settlement] = []
         self._in_flight: Sequence[Settlement] = _NONE
@@ -147,7 +150,7 @@ class Desk:
     def _take(self, lease: Lease) -> None:
         key = lease.key
         if self._closed:
-            self._finished.append(self._release(lease))
+            self._finished.append(self._judge(lease, _RELEASED))
             return
         if key in self.held:
             self.lose(self.held[key])  # taken from this worker without its knowing, and claimed by it again
@@ -205,7 +208,7 @@ class Desk:
         while self._leases:
             lease = self._leases.popleft()
             self.let_go(lease)
-            self._finished.append(self._release(lease))
+            self._finished.append(self._judge(lease, _RELEASED))
         self._bell.ring(_EVERYBODY)
 
     async def give_back(self) -> None:
@@ -214,7 +217,7 @@ class Desk:
             await self._stand_in_line()
         finished, self._finished = self._finished, []
         running = list(self.held.values())
-        settlements = [*finished, *map(self._release, running)]
+        settlements = [*finished, *(self._judge(lease, _RELEASED) for lease in running)]
         settled = await self._calls.make(self._storage.settle, settlements, self._runtime.now())
         _refused(settlements, settled)
         for settlement in settlements:

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
 
-from jobsim.core.decide import Settlement, decide
-from jobsim.core.job import KEY_MASK, Lease, WorkerId
-from jobsim.core.outcome import Outcome, Released
+from jobsim.core.job import WorkerId
 from jobsim.core.policy import RetryPolicy
-from jobsim.core.streams import Purpose, Streams
+from jobsim.core.streams import Streams
 from jobsim.core.time import duration
 from jobsim.runtime.base import Runtime, Signal
 from jobsim.storage.base import Storage
@@ -16,11 +13,9 @@ from jobsim.worker.calls import StorageCalls
 from jobsim.worker.desk import Desk
 from jobsim.worker.executor import Executor
 from jobsim.worker.heartbeat import heartbeat
+from jobsim.worker.judge import judge
 from jobsim.worker.reaper import reaper
 from jobsim.worker.settings import WorkerSettings
-
-_RELEASED: Final = Released()
-_settlement: Final = tuple.__new__  # the constructor, which costs three times as much, does the same
 
 
 class _Ended(Exception):  # no error: it ends the loops that have no end of their own
@@ -50,8 +45,7 @@ class Worker:
         self._runtime = runtime
         self._storage = storage
         self._executor = executor
-        self._policies = policies
-        self._jitter = streams.opener(Purpose.JITTER)
+        self._judge = judge(runtime, policies, streams)
         self._settings = settings
         self._calls = StorageCalls(runtime, streams)
         self._bell = bell or runtime.signal()
@@ -63,7 +57,7 @@ class Worker:
             streams,
             settings,
             self._bell,
-            lambda lease: self._judge(lease, _RELEASED),
+            self._judge,
             executor.abandon,
         )
         self._stop = runtime.signal()
@@ -102,14 +96,6 @@ class Worker:
         while lease is not None:
             outcome = await self._executor.execute(lease)
             lease = await self._desk.next(self._judge(lease, outcome))
-
-    def _judge(self, lease: Lease, outcome: Outcome) -> Settlement:
-        """Return the decision about an attempt that has just ended."""
-        random = self._jitter(lease.id & KEY_MASK, lease.attempt)
-        return _settlement(
-            Settlement,
-            (lease, decide(lease, outcome, self._policies(lease.kind), self._runtime.now(), random)),
-        )
 
     async def _watch(self) -> None:
         """Wait to be told to stop; send the slots home, and after a while release what still runs."""

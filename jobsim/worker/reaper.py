@@ -1,22 +1,17 @@
 """Brings back the jobs of dead workers: an expired lease is an attempt that ended in `Lost`."""
 
-from collections.abc import Callable
 from typing import Final
 
-from jobsim.core.decide import Settlement
-from jobsim.core.job import Lease
-from jobsim.core.outcome import Lost, Outcome
+from jobsim.core.outcome import Lost
 from jobsim.core.time import Duration
 from jobsim.runtime.base import Runtime, Signal
 from jobsim.storage.base import Storage
 from jobsim.worker.calls import StorageCalls
+from jobsim.worker.judge import Judge
 
 PAGE: Final = 500
 _LOOKS: Final = 4
 _LOST: Final = Lost()
-
-Judge = Callable[[Lease, Outcome], Settlement]
-"""Decides what becomes of an attempt, now."""
 
 
 async def reaper(
