@@ -1,0 +1,194 @@
+"""The store on PostgreSQL, through psycopg 3: jobs in one schema of a database, shared by all who connect to it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from psycopg import errors
+
+from jobsim.core.decide import Settlement
+from jobsim.core.errors import ConfigError, StorageError
+from jobsim.core.events import Event
+from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.time import Duration, DurationLike, Instant, duration
+from jobsim.storage.postgres_database import Database
+from jobsim.storage.postgres_rows import event_of, job_of, lease_of, stored
+from jobsim.storage.postgres_schema import checked
+from jobsim.storage.postgres_statements import numbers, texts, uuids
+from jobsim.storage.postgres_writes import MoreDue, Writes
+from jobsim.storage.rows import state_of
+
+PAGE: Final = 1_000
+
+
+class PostgresStorage:
+    """Jobs in the `schema` of the PostgreSQL database that `conninfo` names. See `storage.base` for the contract.
+
+    `conninfo` is a URL or a string as libpq takes it. A missing schema is made unless `create` is false.
+    `connections` is how many calls can be under way at once, and `patience` how long a call waits for a
+    connection, a lock, or a server that starts again. Without `prepared` no statement is prepared, as some
+    proxies that pool transactions need it. A forked child connects anew.
+
+    Events are numbered in the order of the commits where these are of one job; where they are of several and
+    overlap, in either order. A number may be missing where a transaction was undone.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        *,
+        schema: str = "jobsim",
+        connections: int = 4,
+        patience: DurationLike = "10s",
+        prepared: bool = True,
+        create: bool = True,
+    ) -> None:
+        self.schema: Final = checked(schema)
+        self._writes = Writes(self.schema)
+        self._database = Database(
+            conninfo,
+            self.schema,
+            duration(patience, "patience"),
+            connections,
+            self._writes.names.forget,
+            prepared=prepared,
+        )
+        self._database.open(create=create)
+
+    def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
+        """Accept `jobs`, all or none, and return their ids in order."""
+        if not jobs:
+            return []
+        try:
+            return self._database.write(self._writes.enqueue, jobs, now)
+        except StorageError as error:
+            if isinstance(error.__cause__, errors.UniqueViolation):
+                self._refuse_taken(jobs, error)
+            raise
+
+    def _refuse_taken(self, jobs: Sequence[NewJob], error: StorageError) -> None:
+        """Say which id is taken, if that is what was wrong."""
+        seen: set[JobId] = set()
+        for job in jobs:
+            if job.id in seen:
+                raise StorageError(f"job {job.id} is in the batch twice; none of it was accepted") from error
+            if self.get(job.id) is not None:
+                raise StorageError(f"job {job.id} is there already; none of the batch was accepted") from error
+            seen.add(job.id)
+
+    def claim(
+        self, worker: WorkerId, queues: Sequence[str], limit: int, lease: Duration, now: Instant
+    ) -> list[Lease]:
+        """Give `worker` up to `limit` due jobs of `queues`, each under a lease until `now + lease`."""
+        if limit <= 0 or not queues:
+            return []
+        return self._exchange((), worker, queues, limit, lease, now)[1]
+
+    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+        """Write what became of finished attempts; `False` where the lease was no longer held."""
+        return self._database.write(self._writes.settle, settlements, now) if settlements else []
+
+    def exchange(
+        self,
+        settlements: Sequence[Settlement],
+        worker: WorkerId,
+        queues: Sequence[str],
+        limit: int,
+        lease: Duration,
+        now: Instant,
+    ) -> tuple[list[bool], list[Lease], Instant | None]:
+        """Settle, then claim, in one transaction; return what `settle`, `claim` and `next_due` would."""
+        if limit <= 0 or not queues:
+            return self.settle(settlements, now), [], self.next_due(queues)
+        return self._exchange(settlements, worker, queues, limit, lease, now)
+
+    def _exchange(
+        self,
+        settlements: Sequence[Settlement],
+        worker: WorkerId,
+        queues: Sequence[str],
+        limit: int,
+        lease: Duration,
+        now: Instant,
+    ) -> tuple[list[bool], list[Lease], Instant | None]:
+        wanted = tuple(dict.fromkeys(queues))
+        until = Instant(now + lease)
+        write, writes = self._database.write, self._writes
+        while True:
+            try:
+                return write(writes.exchange, settlements, worker, wanted, limit, until, now)
+            except MoreDue:
+                # In transactions of their own, so that nobody waits long for one to end.
+                while write(writes.promote, wanted, now):
+                    pass
+
+    def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
+        """Let `leases` last until `until`, never less than before; return the ids still held."""
+        return self._database.write(self._writes.extend, leases, until, now) if leases else set()
+
+    def expired(self, limit: int, now: Instant, after: int = 0) -> list[Lease]:
+        """Return up to `limit` leases that ended before `now`, by `Lease.key`, those above `after`."""
+        return [lease_of(row) for row in self._database.glance("expired", now, after, max(limit, 0))]
+
+    def next_due(self, queues: Sequence[str]) -> Instant | None:
+        """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
+        due: Instant | None = self._database.glance("next_due", texts(map(stored, queues)))[0][0]
+        return due
+
+    def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
+        """Make dead letters pending again, due now; `False` where that is not possible."""
+        return self._database.write(self._writes.requeue, ids, now) if ids else []
+
+    def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
+        """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
+        return self._database.write(self._writes.cancel, ids, now, reason) if ids else []
+
+    def get(self, job: JobId) -> Job | None:
+        """Return the job, or `None`."""
+        rows = self._database.glance("get", f"{job:032x}")
+        return job_of(rows[0]) if rows else None
+
+    def find(
+        self,
+        *,
+        states: Sequence[State] = (),
+        kind: str | None = None,
+        queue: str | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Return jobs in the order they were enqueued; nothing given filters nothing."""
+        named = (None if name is None else stored(name) for name in (kind, queue))
+        most = None if limit is None else max(limit, 0)
+        return [job_of(row) for row in self._database.read("find", texts(states or State), *named, most)]
+
+    def counts(self) -> dict[State, int]:
+        """Return the number of jobs in every state."""
+        counts = dict.fromkeys(State, 0)
+        counts.update((state_of(state), count) for state, count in self._database.read("counts"))
+        return counts
+
+    def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
+        """Yield events with `seq` above `after`, oldest first; of one `job` only, where given.
+
+        It ends before the first that may still be under way, so that a reader who goes on from there misses
+        none: an event never appears below one that was already read.
+        """
+        last = self._complete()
+        name, of_job = ("events", ()) if job is None else ("events_of_job", (f"{job:032x}",))
+        while page := self._database.glance(name, after, last, PAGE, *of_job):
+            yield from map(event_of, page)
+            after = page[-1][0]
+
+    def _complete(self) -> int:
+        """Return the number up to which nothing can be added to the log any more.
+
+        A transaction names the last number there was before it takes its own, by a lock that it holds until its
+        commit can be seen. So the number is read first, and the locks after it.
+        """
+        [(last,)] = self._database.read("last_event")
+        [(lag,)] = self._database.read("under_way", last, self._database.tag)
+        complete: int = last - (lag or 0)
+        return complete
+
+    def close(self) -> None:
+        """Let go of all connections; calling it twice is harmless."""
+        self._database.close()

@@ -1,0 +1,73 @@
+"""A connection to PostgreSQL while one call has it, and the transaction that the call makes."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
+from typing import Any, Final, TypeVar
+
+import psycopg
+
+from jobsim.storage.postgres_statements import Row
+
+T = TypeVar("T")
+
+Connection = psycopg.Connection[Row]
+Cursor = psycopg.Cursor[Row]
+
+_BEGIN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+_COMMIT: Final = b"COMMIT"
+
+
+class Session:
+    """What a call does on its connection: first `alone`, if at all, then `run`, then `complete` and `commit`.
+
+    What is run is under way at once; the network is waited for where an answer is read, and at the commit.
+    """
+
+    __slots__ = ("_connection", "_pipeline", "_prelude", "_sql")
+
+    def __init__(self, connection: Connection, sql: Mapping[str, bytes], prelude: tuple[Any, ...]) -> None:
+        self._connection = connection
+        self._sql = sql
+        self._prelude = prelude
+        self._pipeline: AbstractContextManager[object] | None = None
+
+    def alone(self, name: str, *parameters: Any) -> list[Row]:
+        """Return the rows of a statement that is a transaction by itself, committed before the call's own."""
+        return self._connection.execute(self._sql[name], parameters, binary=True).fetchall()
+
+    def run(self, name: str, *parameters: Any) -> Cursor:
+        """Let a statement be part of the transaction, and return where its answer is to be read."""
+        if self._pipeline is None:
+            self._pipeline = self._connection.pipeline()
+            self._pipeline.__enter__()
+            self._connection.execute(_BEGIN)
+            self._connection.execute(self._sql["prelude"], self._prelude)
+        return self._connection.execute(self._sql[name], parameters, binary=True)
+
+    def complete(self, reply: Callable[[], T]) -> tuple[T, str | None]:
+        """Return the call's answer, and the number of the transaction if it has written anything."""
+        if self._pipeline is None:
+            return reply(), None
+        number = self.run("number")
+        answer = reply()
+        return answer, number.fetchall()[0][0]
+
+    def commit(self) -> None:
+        """Make the transaction durable."""
+        if self._pipeline is not None:
+            self._connection.execute(_COMMIT)
+            self._leave()
+
+    def abandon(self) -> None:
+        """Undo the transaction; a connection that does not serve any more is closed, which does it, too."""
+        try:
+            with suppress(psycopg.Error):  # what has failed, and that the rest was not tried, is known
+                self._leave()
+            self._connection.rollback()
+        except psycopg.Error:
+            self._connection.close()
+
+    def _leave(self) -> None:
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.__exit__(None, None, None)

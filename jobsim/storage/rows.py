@@ -1,0 +1,110 @@
+"""Rows of a database as the values that they stand for."""
+
+from typing import Any, Final, TypeVar
+
+from jobsim.core.decide import Why
+from jobsim.core.events import Event
+from jobsim.core.job import Job, JobId, Lease, State
+from jobsim.core.time import Duration
+from jobsim.core.transitions import Kind
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+_KINDS: Final = {kind.value: kind for kind in Kind}
+_STATES: Final = {state.value: state for state in State}
+_tuple: Final = tuple.__new__
+
+
+class Meaningless(ValueError):
+    """A row holds what no code of ours can have written."""
+
+
+def spelled(text: str) -> str:
+    """Return `text` with what UTF-8 cannot say (half of a surrogate pair) spelled as JSON would."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def state_of(text: str) -> State:
+    """Return the state that is stored as `text`.
+
+    Raises:
+        Meaningless: there is none.
+    """
+    return _named(_STATES, text)
+
+
+def _named(known: dict[str, T], text: str) -> T:
+    try:
+        return known[text]
+    except KeyError:
+        raise Meaningless(f"{text!r} means nothing") from None
+
+
+def lease_of(row: Row) -> Lease:
+    """Return a row in the order of a lease's fields, its id as bytes, as a lease."""
+    key, uuid, kind, queue, attempt, limit, budget, token, enqueued, delay, until, worker, payload = row
+    # Past the constructor, whose keywords cost as much as all the rest.
+    return _tuple(
+        Lease,
+        (
+            key,
+            JobId.from_bytes(uuid),
+            kind,
+            queue,
+            attempt,
+            limit,
+            budget,
+            token,
+            enqueued,
+            Duration(delay),
+            until,
+            worker,
+            payload,
+        ),
+    )
+
+
+def job_of(row: Row) -> Job:
+    """Return a row of the view ``full_job`` as a job.
+
+    Raises:
+        Meaningless: its state is none.
+    """
+    _, uuid, kind, queue, payload, state, attempt, limit, budget, token, priority, run_at, *rest = row
+    created, enqueued, attempted, finished, lease_until, worker, delay, last_error, result = rest
+    return Job(
+        id=JobId.from_bytes(uuid),
+        kind=kind,
+        queue=queue,
+        payload=payload,
+        state=state_of(state),
+        attempt=attempt,
+        max_attempts=limit,
+        budget=budget,
+        token=token,
+        priority=priority,
+        run_at=run_at,
+        created=created,
+        enqueued=enqueued,
+        attempted=attempted,
+        finished=finished,
+        lease_until=lease_until,
+        worker=worker,
+        delay=Duration(delay),
+        last_error=last_error,
+        result=result,
+    )
+
+
+def event_of(row: Row) -> Event:
+    """Return a row of the view ``full_event`` as an event.
+
+    Raises:
+        Meaningless: its kind is none.
+    """
+    seq, at, uuid, kind, attempt, limit, token, worker, due, outcome, reason, error, _ = row
+    why = Why(outcome or "", reason or "", error or "")
+    return Event(
+        seq, at, JobId.from_bytes(uuid), _named(_KINDS, kind), attempt, limit, token, worker, due, why
+    )

@@ -1,0 +1,47 @@
+-- pending, failed -> running, for the first of the ready jobs, and one more row to tell whether others wait.
+-- How many come from each queue is seen first; then they are taken, past those that others are just taking.
+-- One that another process, whose clock is ahead, has marked too early is left out.
+WITH share AS MATERIALIZED (
+    SELECT name, count(*) AS number FROM (
+        SELECT queue.name FROM unnest($1::text[]) AS queue (name)
+        CROSS JOIN LATERAL (
+            SELECT priority, run_at, id FROM jobsim.job
+            WHERE queue = queue.name AND ready AND run_at <= $2::bigint
+            ORDER BY priority DESC, run_at, id
+            LIMIT $3::bigint + 1
+        ) AS head
+        ORDER BY priority DESC, run_at, id
+        LIMIT $3 + 1
+    ) AS front
+    GROUP BY name
+), pick AS MATERIALIZED (
+    SELECT head.* FROM share
+    CROSS JOIN LATERAL (
+        SELECT id, priority, run_at FROM jobsim.job
+        WHERE queue = share.name AND ready AND run_at <= $2
+        ORDER BY priority DESC, run_at, id
+        LIMIT share.number
+        FOR UPDATE SKIP LOCKED
+    ) AS head
+    ORDER BY priority DESC, run_at, id
+), started AS (
+    UPDATE jobsim.job
+    SET state = $4::text, ready = NULL, attempt = attempt + 1, token = token + 1, attempted = $2,
+        lease_until = $5::bigint, worker = $6::bigint
+    WHERE id = ANY (ARRAY(SELECT id FROM pick LIMIT $3))
+    RETURNING id, priority, run_at, queue, attempt, max_attempts, token, enqueued, delay
+), logged AS (
+    INSERT INTO jobsim.event (at, job, kind, attempt, max_attempts, token, worker, due)
+    SELECT $2, id, $7::text, attempt, max_attempts, token, $6, $5 FROM started
+    ORDER BY priority DESC, run_at, id
+)
+SELECT priority, run_at, id, uuid_send(uuid), kind, queue, attempt, max_attempts, budget, token, enqueued,
+       delay, $5, $8::text, payload
+FROM started
+CROSS JOIN LATERAL (SELECT uuid, kind, budget, payload FROM jobsim.content WHERE job = id LIMIT 1) AS content
+UNION ALL
+SELECT * FROM (
+    SELECT priority, run_at, id, NULL::bytea, NULL::text, NULL::text, NULL::bigint, NULL::bigint,
+           NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::text
+    FROM pick OFFSET $3
+) AS next

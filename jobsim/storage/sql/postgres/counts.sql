@@ -1,0 +1,1 @@
+SELECT state, count(*) FROM jobsim.job GROUP BY state

@@ -1,0 +1,6 @@
+-- dead_letter -> pending, with a new budget of attempts
+UPDATE jobsim.job
+SET state = $1::text, ready = true, max_attempts = given.max_attempts, enqueued = $2::bigint, run_at = $2,
+    delay = 0, finished = NULL
+FROM unnest($3::bigint[], $4::bigint[]) AS given (key, max_attempts)
+WHERE id = ANY ($3) AND id = given.key

@@ -1,0 +1,51 @@
+-- running -> any, where the job still runs under the lease's token; else refused. Jobs are locked in the
+-- order of their keys, as everybody does, so that nobody waits for one who waits for him.
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                         $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
+                         $13::bigint[], $14::text[], $15::text[])
+        WITH ORDINALITY AS given (key, id, token, attempt, max_attempts, worker, kind, state, back, due,
+                                  delay, ended, why, error, result, place)
+), held AS MATERIALIZED (
+    SELECT given.*, job.attempt AS counted, job.max_attempts AS allowed
+    FROM (SELECT * FROM given WHERE state IS NOT NULL ORDER BY key) AS given
+    CROSS JOIN LATERAL (
+        SELECT attempt, max_attempts FROM jobsim.job
+        WHERE id = given.key AND token = given.token AND lease_until IS NOT NULL
+            AND (given.ended IS NULL OR lease_until < given.ended)
+        FOR UPDATE
+    ) AS job
+    CROSS JOIN LATERAL (
+        SELECT FROM jobsim.content WHERE job = given.key AND uuid = given.id LIMIT 1
+    ) AS same
+), first AS MATERIALIZED (
+    SELECT DISTINCT ON (key) * FROM held ORDER BY key, place
+), outcome AS MATERIALIZED (
+    SELECT nextval('jobsim.event_seq') AS seq, ended.* FROM (
+        SELECT place, key, kind, counted - back AS attempt, allowed AS max_attempts, token, worker, state,
+               due, delay, why, error, result
+        FROM first
+        UNION ALL
+        SELECT place, job, $16::text, attempt, max_attempts, token, worker, NULL, NULL, NULL, why, error, NULL
+        FROM given
+        CROSS JOIN LATERAL (SELECT job FROM jobsim.content WHERE uuid = given.id LIMIT 1) AS known
+        WHERE place NOT IN (SELECT place FROM first)
+        ORDER BY place
+    ) AS ended
+), moved AS (
+    UPDATE jobsim.job
+    SET state = outcome.state, ready = outcome.due <= $17::bigint, attempt = outcome.attempt,
+        run_at = coalesce(outcome.due, job.run_at), delay = coalesce(outcome.delay, job.delay),
+        finished = CASE WHEN outcome.due IS NULL THEN $17 END, lease_until = NULL, worker = NULL,
+        last_error = CASE WHEN outcome.error IS NULL THEN job.last_error ELSE outcome.seq END
+    FROM outcome
+    WHERE id = ANY ($1) AND id = outcome.key AND outcome.state IS NOT NULL
+), logged AS (
+    INSERT INTO jobsim.event (seq, at, job, kind, attempt, max_attempts, token, worker, due, why, error)
+    SELECT seq, $17, key, kind, attempt, max_attempts, token, worker, due, why, error FROM outcome
+), kept AS (
+    INSERT INTO jobsim.result (job, body)
+    SELECT key, result FROM outcome WHERE result IS NOT NULL
+    ON CONFLICT (job) DO UPDATE SET body = excluded.body
+)
+SELECT place FROM outcome WHERE state IS NOT NULL

@@ -1,0 +1,31 @@
+"""What the tests of stores share: a PostgreSQL server of their own, started once, when the first test asks."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from jobsim.testing.postgres_server import UNSAFE_BUT_FAST, PostgresServer, find_binaries
+
+_ABSENT = "no PostgreSQL: install its server, or name one by JOBSIM_TEST_POSTGRES_DSN; its store is NOT tested"
+
+
+@pytest.fixture(scope="session")
+def make_server() -> Callable[[], PostgresServer]:
+    """Return what makes a server, where there are binaries for one."""
+    binaries = find_binaries()
+    if binaries is not None:
+        return lambda: PostgresServer(binaries, UNSAFE_BUT_FAST)
+    if os.environ.get("JOBSIM_REQUIRE_POSTGRES") == "1":
+        pytest.fail(_ABSENT)
+    pytest.skip(_ABSENT)
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a PostgreSQL server is to be found."""
+    if dsn := os.environ.get("JOBSIM_TEST_POSTGRES_DSN"):
+        yield dsn
+        return
+    with request.getfixturevalue("make_server")() as server:
+        yield server.dsn
