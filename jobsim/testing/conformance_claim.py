@@ -111,7 +111,10 @@ class ClaimRules(StorageRules):
         ]
         add(storage, *(jobs[n] for n in order))
         add(storage, new(5, priority=0, run_at=at(2)))
-        assert ids(claim(storage, now=at(3))) == [job_id(n) for n in (1, 2, 3, 5, 4)]
+        taken = ids(claim(storage, limit=2, now=at(3)))
+        while leases := claim(storage, limit=1, now=at(3)):
+            taken += ids(leases)
+        assert taken == [job_id(n) for n in (1, 2, 3, 5, 4)]
 
     def test_claim_goes_by_order_of_enqueueing_not_of_ids(self, storage: Storage) -> None:
         """Jobs alike in priority and time come in the order in which they were enqueued."""
@@ -157,6 +160,8 @@ class ClaimRules(StorageRules):
         assert claim(storage, now=at(8)) == []
         [lease] = claim(storage, now=at(9), worker=BOB)
         assert (lease.attempt, lease.token, lease.delay, lease.worker) == (2, 2, 7, BOB)
+        job = stored(storage, lease.id)
+        assert (job.state, job.attempted, job.worker, job.delay) == (State.RUNNING, at(9), BOB, 7)
 
     def test_claim_takes_released_jobs_again(self, storage: Storage) -> None:
         """After a release the attempt has the same number, under a new token."""
@@ -201,10 +206,10 @@ class ClaimRules(StorageRules):
             storage, new(1, run_at=at(9)), new(2, run_at=at(7), priority=-1), new(3, run_at=at(8), priority=1)
         )
         assert storage.next_due(["default"]) == at(7)
-        add(storage, new(4, run_at=BEGAN))
-        [lease] = claim(storage)
-        settle(storage, lease, retry(at(6)))
-        assert storage.next_due(["default"]) == at(6)
+        add(storage, new(4, priority=1), new(5))
+        for lease, seconds in zip(claim(storage), (6, 5), strict=True):
+            settle(storage, lease, retry(at(seconds)))
+        assert storage.next_due(["default"]) == at(5)
 
     def test_next_due_may_name_any_job_that_is_overdue(self, storage: Storage) -> None:
         """Where jobs are due it names the `run_at` of one of them."""

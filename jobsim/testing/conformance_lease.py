@@ -108,10 +108,11 @@ class LeaseRules(StorageRules):
         add(storage, *(new(n, priority=n % 3) for n in range(10)))
         given = {lease.key: lease for lease in claim(storage)}
         after, pages = 0, []
-        while page := storage.expired(4, at(61), after):
-            pages.append(page)
-            after = page[-1].key
-        assert [len(page) for page in pages] == [4, 4, 2]
+        for size in (4, 4, 2):
+            pages.append(storage.expired(4, at(61), after))
+            assert len(pages[-1]) == size
+            after = pages[-1][-1].key
+        assert storage.expired(4, at(61), after) == []
         assert [lease for page in pages for lease in page] == [given[key] for key in sorted(given)]
 
     def test_expired_pages_pass_what_was_not_settled(self, storage: Storage) -> None:

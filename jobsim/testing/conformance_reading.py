@@ -62,9 +62,9 @@ class ReadingRules(StorageRules):
         assert found(states=[State.RUNNING]) == found(kind="nothing") == found(queue="") == []
 
     def test_find_stops_at_its_limit(self, storage: Storage) -> None:
-        """The first that fit are returned, none for 0."""
-        add(storage, *(new(n, kind="a" if n % 2 else "b") for n in range(9)))
-        assert [job.id for job in storage.find(kind="a", limit=2)] == [job_id(1), job_id(3)]
+        """Those that were enqueued first are returned, none for 0."""
+        add(storage, *(new(9 - n, kind="a" if n % 2 else "b") for n in range(9)))
+        assert [job.id for job in storage.find(kind="a", limit=2)] == [job_id(8), job_id(6)]
         assert storage.find(limit=0) == []
         assert len(storage.find(limit=100)) == 9
 
