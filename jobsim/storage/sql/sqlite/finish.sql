@@ -1,4 +1,5 @@
 -- running -> succeeded, dead_letter, cancelled; pending, failed, dead_letter -> cancelled
 UPDATE job
 SET state = ?1, finished = ?2, ready = NULL, lease_until = NULL, worker = NULL
-WHERE id IN carray(?3)
+FROM carray(?3) AS wanted
+WHERE job.id = wanted.value

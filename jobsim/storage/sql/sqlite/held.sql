@@ -1,3 +1,4 @@
 -- The jobs among those asked for that run under a lease, whichever it is.
-SELECT id, uuid, token, attempt, max_attempts, lease_until FROM job
-WHERE id IN carray(?1) AND lease_until IS NOT NULL
+SELECT id, uuid, token, attempt, max_attempts, lease_until FROM carray(?1) AS wanted
+CROSS JOIN job ON job.id = wanted.value
+WHERE lease_until IS NOT NULL

@@ -2,4 +2,5 @@
 UPDATE job
 SET state = ?1, ready = NULL, attempt = attempt + 1, token = token + 1, attempted = ?2, lease_until = ?3,
     worker = ?4
-WHERE id IN carray(?5)
+FROM carray(?5) AS wanted
+WHERE job.id = wanted.value
