@@ -19,16 +19,21 @@ class Row:
     __slots__ = (
         "attempt",
         "attempted",
+        "budget",
         "by",
         "created",
         "delay",
         "enqueued",
         "finished",
+        "id",
+        "kind",
         "last_error",
         "lease",
         "max_attempts",
-        "new",
         "number",
+        "payload",
+        "priority",
+        "queue",
         "result",
         "run_at",
         "state",
@@ -36,11 +41,10 @@ class Row:
     )
 
     def __init__(self, new: NewJob, number: int, state: State, now: Instant) -> None:
-        self.new = new
+        self.id, self.kind, self.run_at, self.queue, self.payload, self.budget, self.priority = new
         self.number = number
         self.state = state
-        self.max_attempts = new.max_attempts
-        self.run_at = new.run_at
+        self.max_attempts = self.budget
         self.created = self.enqueued = now
         self.attempt = self.token = self.by = 0
         self.delay = _NO_DELAY
@@ -50,42 +54,30 @@ class Row:
         self.last_error: str | None = None
         self.result: str | None = None
 
-    @property
-    def until(self) -> Instant | None:
-        """When the lease ends, if there is one."""
-        return None if self.lease is None else self.lease.until
-
     def runs_under(self, lease: Lease) -> bool:
         """Return whether `lease`, be it renewed meanwhile, is the one the job runs under."""
-        return self.lease is not None and self.token == lease.token and self.new.id == lease.id
-
-    def renew(self, until: Instant) -> Instant:
-        """Let the lease last until `until`, never less than before; return when it ends."""
-        assert self.lease is not None
-        until = max(self.lease.until, until)
-        self.lease = self.lease._replace(until=until)
-        return until
+        return self.lease is not None and self.token == lease.token and self.id == lease.id
 
     def job(self) -> Job:
         """Return the job as the world sees it."""
-        new, lease = self.new, self.lease
+        lease = self.lease
         return Job(
-            id=new.id,
-            kind=new.kind,
-            queue=new.queue,
-            payload=new.payload,
+            id=self.id,
+            kind=self.kind,
+            queue=self.queue,
+            payload=self.payload,
             state=self.state,
             attempt=self.attempt,
             max_attempts=self.max_attempts,
-            budget=new.max_attempts,
+            budget=self.budget,
             token=self.token,
-            priority=new.priority,
+            priority=self.priority,
             run_at=self.run_at,
             created=self.created,
             enqueued=self.enqueued,
             attempted=self.attempted,
             finished=self.finished,
-            lease_until=self.until,
+            lease_until=None if lease is None else lease.until,
             worker=None if lease is None else lease.worker,
             delay=self.delay,
             last_error=self.last_error,
@@ -93,8 +85,11 @@ class Row:
         )
 
 
-_Ready = tuple[int, Instant, int, Row]
-_Later = tuple[Instant, int, Row]
+Ready = tuple[int, Instant, int, Row]
+"""A job that is due, with what the order of claims depends on."""
+
+Later = tuple[Instant, int, Row]
+"""A job that is not yet due."""
 
 
 class Line:
@@ -106,23 +101,23 @@ class Line:
     __slots__ = ("later", "ready")
 
     def __init__(self) -> None:
-        self.ready: list[_Ready] = []
-        self.later: list[_Later] = []
+        self.ready: list[Ready] = []
+        self.later: list[Later] = []
 
     def add(self, row: Row, now: Instant) -> None:
         """Add a waiting job."""
         run_at = row.run_at
         if run_at <= now:
-            heappush(self.ready, (-row.new.priority, run_at, row.number, row))
+            heappush(self.ready, (-row.priority, run_at, row.number, row))
         else:
             heappush(self.later, (run_at, row.number, row))
 
-    def first(self, now: Instant) -> _Ready | None:
+    def first(self, now: Instant) -> Ready | None:
         """Return the entry to be claimed first, which stays at the head of `ready`."""
         later, ready = self.later, self.ready
         while later and later[0][0] <= now:
             run_at, number, row = heappop(later)
-            heappush(ready, (-row.new.priority, run_at, number, row))
+            heappush(ready, (-row.priority, run_at, number, row))
         while ready:
             head = ready[0]
             if head[3].state in WAITING:
