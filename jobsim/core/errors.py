@@ -47,7 +47,7 @@ class StorageFull(StorageError):
 
 
 class StorageReadOnly(StorageError):
-    """The store can be read but not written."""
+    """The store may not be written by this process."""
 
 
 class StorageForeign(StorageError):
