@@ -21,14 +21,15 @@
     settlements under one lease is such an item.
 12. Methods may be called from several threads; calls do not interleave.
 13. `exchange` is `settle`, then `claim`, then `next_due` in one transaction: one durable commit pays for all.
-14. Events are numbered from 1 without gaps, in the order of their commits. `fold` of them all tells of
-    each job what `standing` does.
+14. Events are numbered from 1, in the order of their commits, without gaps but where a transaction was
+    undone. Those of different jobs, committed at the same time, may stand in either order. No event ever
+    appears below one that was already read. `fold` of them all tells of each job what `standing` does.
 15. Any text comes back as it was; of one that is not Unicode (half a surrogate pair in an error) what is
     wrong may come back spelled out. Times and priorities are 64-bit integers.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from jobsim.core.decide import LOST, Decision, Settlement
 from jobsim.core.events import Event
@@ -57,6 +58,40 @@ def possible(lease: Lease, decision: Decision, until: Instant | None, now: Insta
         return state is not None
     attempt = lease.attempt - (decision.kind is Kind.RELEASE)
     return decision.due is not None and attempt < lease.max_attempts
+
+
+class Watch(Protocol):
+    """Hears of jobs that any process puts on the queue. For one thread at a time."""
+
+    def wait(self, timeout: Duration) -> bool:
+        """Wait for news, of which there may be more than jobs; `False` when `timeout` came first.
+
+        Raises:
+            StorageError: nothing can be heard just now; a later call may.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what was listened with."""
+        ...
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """A store that may tell of new jobs; all the same a worker looks by itself, as news can be lost."""
+
+    def watch(self) -> Watch | None:
+        """Return what hears of new jobs; `None` where that is switched off."""
+        ...
+
+
+@runtime_checkable
+class Timekeeper(Protocol):
+    """A store that knows the time: all who use it go by its clock, not by their own."""
+
+    def clock(self) -> Instant:
+        """Return what the clock shows. No other method of a store looks at it."""
+        ...
 
 
 class Storage(Protocol):

@@ -1,4 +1,4 @@
-"""The store on PostgreSQL, through psycopg 3: jobs in one schema of a database, shared by all who connect to it."""
+"""The store on PostgreSQL, through psycopg 3: jobs in a schema of a database, shared by all who connect."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -6,14 +6,15 @@ from typing import Final
 from psycopg import errors
 
 from jobsim.core.decide import Settlement
-from jobsim.core.errors import ConfigError, StorageError
+from jobsim.core.errors import StorageError
 from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Duration, DurationLike, Instant, duration
 from jobsim.storage.postgres_database import Database
 from jobsim.storage.postgres_rows import event_of, job_of, lease_of, stored
 from jobsim.storage.postgres_schema import checked
-from jobsim.storage.postgres_statements import numbers, texts, uuids
+from jobsim.storage.postgres_statements import texts
+from jobsim.storage.postgres_watch import PostgresWatch
 from jobsim.storage.postgres_writes import MoreDue, Writes
 from jobsim.storage.rows import state_of
 
@@ -21,12 +22,13 @@ PAGE: Final = 1_000
 
 
 class PostgresStorage:
-    """Jobs in the `schema` of the PostgreSQL database that `conninfo` names. See `storage.base` for the contract.
+    """Jobs in a `schema` of a PostgreSQL database. See `storage.base` for the contract.
 
     `conninfo` is a URL or a string as libpq takes it. A missing schema is made unless `create` is false.
     `connections` is how many calls can be under way at once, and `patience` how long a call waits for a
-    connection, a lock, or a server that starts again. Without `prepared` no statement is prepared, as some
-    proxies that pool transactions need it. A forked child connects anew.
+    connection, a lock, or a server that starts again. Behind a proxy that pools transactions, switch off
+    `listen`, which needs a session of its own, and `prepared`, unless the proxy knows prepared statements.
+    A forked child connects anew.
 
     Events are numbered in the order of the commits where these are of one job; where they are of several and
     overlap, in either order. A number may be missing where a transaction was undone.
@@ -40,9 +42,11 @@ class PostgresStorage:
         connections: int = 4,
         patience: DurationLike = "10s",
         prepared: bool = True,
+        listen: bool = True,
         create: bool = True,
     ) -> None:
         self.schema: Final = checked(schema)
+        self._listen = listen
         self._writes = Writes(self.schema)
         self._database = Database(
             conninfo,
@@ -70,9 +74,9 @@ class PostgresStorage:
         seen: set[JobId] = set()
         for job in jobs:
             if job.id in seen:
-                raise StorageError(f"job {job.id} is in the batch twice; none of it was accepted") from error
+                raise StorageError(f"job {job.id} is in the batch twice; nothing was accepted") from error
             if self.get(job.id) is not None:
-                raise StorageError(f"job {job.id} is there already; none of the batch was accepted") from error
+                raise StorageError(f"job {job.id} is there already; nothing was accepted") from error
             seen.add(job.id)
 
     def claim(
@@ -181,13 +185,22 @@ class PostgresStorage:
     def _complete(self) -> int:
         """Return the number up to which nothing can be added to the log any more.
 
-        A transaction names the last number there was before it takes its own, by a lock that it holds until its
-        commit can be seen. So the number is read first, and the locks after it.
+        A transaction names the last number there was before it takes its own, by a lock that it holds until
+        its commit can be seen. So the number is read first, and the locks after it.
         """
         [(last,)] = self._database.read("last_event")
         [(lag,)] = self._database.read("under_way", last, self._database.tag)
         complete: int = last - (lag or 0)
         return complete
+
+    def watch(self) -> PostgresWatch | None:
+        """Return what hears of new jobs; `None` where that is switched off."""
+        return self._database.watch(self.schema) if self._listen else None
+
+    def clock(self) -> Instant:
+        """Return what the server's clock shows."""
+        now: Instant = self._database.read("clock")[0][0]
+        return now
 
     def close(self) -> None:
         """Let go of all connections; calling it twice is harmless."""

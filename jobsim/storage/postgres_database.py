@@ -8,23 +8,24 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, TypeVar, TypeVarTuple
 from zlib import crc32
 
-from psycopg import Connection as AnyConnection
+import psycopg
 from psycopg import RawCursor
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from jobsim.core.errors import StorageError, StorageUnavailable
+from jobsim.core.errors import ConfigError, StorageError, StorageUnavailable
 from jobsim.core.time import MILLISECOND, Duration
-from jobsim.storage.postgres_errors import NATIVE, explained, lost
+from jobsim.storage.postgres_errors import NATIVE, explained, lost, said
 from jobsim.storage.postgres_schema import prepare
 from jobsim.storage.postgres_session import Connection, Session
 from jobsim.storage.postgres_statements import Row, statements
+from jobsim.storage.postgres_watch import PostgresWatch
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_DEFAULTS: Final = {
+_DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "jobsim",
     "keepalives_idle": 15,
     "keepalives_interval": 5,
@@ -33,8 +34,14 @@ _DEFAULTS: Final = {
 }
 """So that a server which vanished without a word is not waited for, for hours."""
 
+_OFTEN: Final = 5
+"""How often a connection runs a statement before it is worth being prepared."""
+
 _ASKS: Final = 100
+"""How often the fate of a transaction is asked for which is still in progress: 2 s in all."""
+
 _UNSURE: Final = 16
+"""How many calls of unknown fate are remembered, in case they are made again."""
 
 _log: Final = logging.getLogger("jobsim.storage")
 
@@ -61,19 +68,19 @@ class Database:
         *,
         prepared: bool,
     ) -> None:
-        given = conninfo_to_dict(conninfo)
-        self.where: Final = f"PostgreSQL database {given.get('dbname', '')!r} (schema {schema!r})"
+        given = _parsed(conninfo)
+        host = given.get("host") or given.get("hostaddr") or "this machine"
+        self.where: Final = f"PostgreSQL database {given.get('dbname') or ''!r} on {host} (schema {schema!r})"
         self.tag: Final = crc32(schema.encode())
-        self._conninfo = make_conninfo(conninfo, **{k: v for k, v in _DEFAULTS.items() if k not in given})
+        self._conninfo = make_conninfo(**{**_DEFAULTS, "connect_timeout": _seconds(patience), **given})
         self._schema = schema
         self._patience = patience
         self._connections = connections
         self._forget = forget
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "autocommit": True,
-            "prepare_threshold": 5 if prepared else None,
+            "prepare_threshold": _OFTEN if prepared else None,
             "cursor_factory": RawCursor,
-            "connect_timeout": max(2, round(patience.seconds)),
         }
         self._sql = statements(schema)
         self._prelude = (str(patience // MILLISECOND), self.tag - 2**31)
@@ -96,21 +103,22 @@ class Database:
 
     def connect(self) -> Connection:
         """Return a connection outside the pool, for its caller to close."""
-        connection: Connection = AnyConnection.connect(self._conninfo, **self._settings)
+        connection = psycopg.connect(self._conninfo, **self._settings)
         _set_up(connection)
         return connection
 
     def write(self, work: Callable[[Session, *Ts], Callable[[], T]], *args: *Ts) -> T:
         """Return what ``work(session, *args)`` gives to read, of one transaction: durable when this returns.
 
-        Where the connection is lost, it is done once more if nothing of it was kept; at the commit, the server
-        is asked what became of it.
+        Where the connection is lost, it is done once more if nothing of it was kept; at the commit, the
+        server is asked what became of it.
 
         Raises:
             StorageError: nothing was kept; of some `StorageUnavailable` nobody knows, as they say.
         """
         if self._unsure and (known := self._remembered(work, args)) is not None:
-            return known.answer
+            answer: T = known.answer
+            return answer
         return self._twice(self._transact, work, args)
 
     def read(self, name: str, *parameters: Any) -> list[Row]:
@@ -129,6 +137,10 @@ class Database:
         """
         return self._twice(self._query_by_index, name, parameters)
 
+    def watch(self, channel: str) -> PostgresWatch:
+        """Return what hears what is told on `channel`."""
+        return PostgresWatch(self.connect, channel, self.where)
+
     def close(self) -> None:
         """Close the connections; what comes later is refused."""
         self._closed = True
@@ -137,13 +149,13 @@ class Database:
         self._pool = None
 
     def _twice(self, step: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Make a step, again on a connection that serves where it was lost, and tell of errors in our words."""
+        """Make a step, again where the connection was lost, and tell of errors in our own words."""
         try:
             return step(*args)
         except NATIVE as error:
             if not lost(error) or isinstance(error, PoolTimeout):
                 raise explained(error, self.where) from error
-            _log.warning("%s: %s; trying again at once", self.where, str(error).strip())
+            _log.warning("%s: %s; trying again at once", self.where, said(error))
         try:
             self._renew()
             return step(*args)
@@ -151,7 +163,7 @@ class Database:
             raise explained(error, self.where) from error
 
     def _renew(self) -> None:
-        """Let go of connections that were lost, too, and of what is known of a database that may be another."""
+        """Let go of other lost connections, and of what is known of a database that may be another."""
         self._forget()
         if self._pool is not None:
             self._pool.check()
@@ -196,11 +208,11 @@ class Database:
                 if status in {"committed", "aborted"}:
                     return bool(status == "committed")
         except NATIVE as error:
-            status = str(error).strip()
+            status = said(error)
         self._unsure.append(unsure)
         raise StorageUnavailable(
-            f"{self.where}: the connection was lost while a commit was under way, so that nobody knows whether "
-            f"the call was kept ({status}); make the same call again once the server can be reached"
+            f"{self.where}: the connection was lost while a commit was under way, so that nobody knows "
+            f"whether the call was kept ({status}); make the same call again once the server can be reached"
         )
 
     def _query(self, name: str, parameters: tuple[Any, ...]) -> list[Row]:
@@ -248,6 +260,18 @@ class Database:
 
 _of_parents: Final[list[ConnectionPool[Connection]]] = []
 """Pools inherited by a fork, kept for ever: closing one would end sessions that are the parent's."""
+
+
+def _parsed(conninfo: str) -> dict[str, Any]:
+    try:
+        return conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError as error:
+        raise ConfigError(f"{said(error)}; write for example postgresql://user@host/database") from None
+
+
+def _seconds(patience: Duration) -> int:
+    """Return the time to connect in; libpq takes whole seconds, 2 at least."""
+    return max(2, round(patience.seconds))
 
 
 def _set_up(connection: Connection) -> None:

@@ -14,9 +14,10 @@ from jobsim.core.errors import (
     StorageReadOnly,
     StorageUnavailable,
 )
+from jobsim.storage.rows import Meaningless
 
-NATIVE: Final = (psycopg.Error, UnicodeError)
-"""What the driver raises: its own errors, the pool's included, and those of values it cannot take."""
+NATIVE: Final = (psycopg.Error, UnicodeError, Meaningless)
+"""What is raised below: the driver's and the pool's errors, and those of values that mean nothing."""
 
 _GOING: Final = (
     errors.AdminShutdown,
@@ -25,13 +26,41 @@ _GOING: Final = (
     errors.IdleInTransactionSessionTimeout,
     errors.TooManyConnections,
 )
-_MISPLACED: Final = (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName)
-_CROWDED: Final = (
-    errors.SerializationFailure,
-    errors.DeadlockDetected,
-    errors.LockNotAvailable,
-    errors.QueryCanceled,
+_BUSY: Final = (StorageBusy, "others were in the way ({}); nothing of the call was kept, try again")
+_LACKING: Final = (StorageForeign, "it has not the tables it should have ({}); restore them from a backup")
+_CORRUPT: Final = (StorageForeign, "it is corrupt ({}); restore it from a backup")
+_UNFIT: Final = (StorageError, "a value cannot be stored, nothing of the call was kept: {}")
+
+_MEANINGS: Final[dict[type[Exception], tuple[type[StorageError], str]]] = {
+    PoolTimeout: (
+        StorageUnavailable,
+        "there is no connection to be had: the server does not answer, or all of this process are in use",
+    ),
+    errors.SerializationFailure: _BUSY,
+    errors.DeadlockDetected: _BUSY,
+    errors.LockNotAvailable: _BUSY,
+    errors.QueryCanceled: _BUSY,
+    errors.DiskFull: (StorageFull, "the server's disk is full; free some space and try again"),
+    errors.ReadOnlySqlTransaction: (
+        StorageReadOnly,
+        "it cannot be written ({}): the server is a standby, or read-only; name another",
+    ),
+    errors.InsufficientPrivilege: (StorageError, "its user may not do that ({}); grant what is missing"),
+    errors.UndefinedTable: _LACKING,
+    errors.UndefinedColumn: _LACKING,
+    errors.InvalidSchemaName: _LACKING,
+    errors.DataCorrupted: _CORRUPT,
+    errors.IndexCorrupted: _CORRUPT,
+    Meaningless: _CORRUPT,
+    psycopg.IntegrityError: (StorageError, "a value was refused, nothing of the call was kept: {}"),
+    psycopg.DataError: _UNFIT,
+    UnicodeError: _UNFIT,
+}
+_LOST: Final = (
+    StorageUnavailable,
+    "it cannot be reached, nothing of the call was kept ({}); see that the server runs and the URL is right",
 )
+_OTHER: Final = (StorageError, "{}")
 
 
 def lost(error: BaseException) -> bool:
@@ -43,37 +72,12 @@ def lost(error: BaseException) -> bool:
 
 def explained(error: Exception, where: str) -> StorageError:
     """Return the error to raise for one of `NATIVE` about the database `where`."""
-    said = _said(error)
-    match error:
-        case PoolTimeout():
-            return StorageUnavailable(
-                f"{where} gives no connection: the server does not answer, or all of this process are in use"
-            )
-        case _ if lost(error):
-            return StorageUnavailable(
-                f"{where} cannot be reached, nothing of the call was kept ({said}); see that the server runs"
-            )
-        case psycopg.Error() if isinstance(error, _CROWDED):
-            return StorageBusy(f"{where}: others were in the way ({said}), nothing of the call was kept")
-        case errors.DiskFull():
-            return StorageFull(f"{where}: the server's disk is full; free some space and try again")
-        case errors.ReadOnlySqlTransaction():
-            return StorageReadOnly(f"{where} cannot be written: the server is a standby, or read-only")
-        case errors.InsufficientPrivilege():
-            return StorageError(f"{where}: its user may not do that ({said}); grant what is missing")
-        case psycopg.Error() if isinstance(error, _MISPLACED):
-            return StorageForeign(f"{where} has not the tables it should have ({said})")
-        case errors.DataCorrupted() | errors.IndexCorrupted():
-            return StorageForeign(f"{where} is corrupt ({said}); restore it from a backup")
-        case errors.IntegrityError():
-            return StorageError(f"{where}: a value was refused, nothing of the call was kept: {said}")
-        case UnicodeError() | psycopg.DataError():
-            return StorageError(f"{where}: a value cannot be stored, nothing of the call was kept: {said}")
-        case _:
-            return StorageError(f"{where}: {type(error).__name__}: {said}")
+    known = (_MEANINGS[kind] for kind in type(error).__mro__ if kind in _MEANINGS)
+    kind, text = next(known, _LOST if lost(error) else _OTHER)
+    return kind(f"{where}: {text.format(said(error))}")
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """Return the first line of what the server or the driver said."""
     text = (error.diag.message_primary if isinstance(error, psycopg.Error) else None) or str(error)
     return text.strip().partition("\n")[0]

@@ -1,4 +1,4 @@
-"""Texts as PostgreSQL can hold them: it takes no NUL, which is a character like any other to everybody else."""
+"""Rows of the PostgreSQL store as values, and texts as it can hold them: it takes no NUL."""
 
 from typing import Final
 

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from psycopg.sql import SQL, Identifier
+
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign
 from jobsim.storage.postgres_session import Connection
 from jobsim.storage.postgres_statements import migrations
@@ -18,7 +20,7 @@ def checked(schema: str) -> str:
     Raises:
         ConfigError: it cannot.
     """
-    if not isinstance(schema, str) or not _NAME.fullmatch(schema) or schema.startswith("pg_"):
+    if not _NAME.fullmatch(schema) or schema.startswith("pg_"):
         raise ConfigError(
             f"schema: {schema!r} cannot be the name of a schema; use letters, digits and underscores, "
             f"63 at most, none of the digits first"
@@ -34,22 +36,27 @@ def prepare(connection: Connection, schema: str, tag: int, where: str, *, create
         StorageError: it is not there and not to be made, or the server is too old.
     """
     if connection.info.server_version < _OLDEST:
-        raise StorageError(f"{where}: the server is PostgreSQL {connection.info.server_version // 10_000}; "
-                           f"jobsim needs 13 or later")
+        raise StorageError(
+            f"{where}: the server is PostgreSQL {connection.info.server_version // 10_000}; "
+            f"jobsim needs 13 or later"
+        )
     scripts = migrations(schema)
     if _version(connection, schema, where, len(scripts)) == len(scripts):
         return
     if not create:
-        raise StorageError(f"{where} does not hold jobsim's tables; see that the names are right, or run "
-                           f"`jobsim migrate`")
+        raise StorageError(
+            f"{where} does not hold jobsim's tables; see that the names are right, or run `jobsim migrate`"
+        )
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock($1::int, $2::int)", (tag, _MIGRATING))
         version = _version(connection, schema, where, len(scripts))
         if not connection.execute("SELECT to_regnamespace($1)", (f'"{schema}"',)).fetchall()[0][0]:
-            connection.execute(f'CREATE SCHEMA "{schema}"'.encode())
+            connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
         for script in scripts[version:]:
             connection.execute(script)
-        connection.execute(f'UPDATE "{schema}".jobsim_schema SET version = $1'.encode(), (len(scripts),))
+        connection.execute(
+            SQL("UPDATE {}.jobsim_schema SET version = $1").format(Identifier(schema)), (len(scripts),)
+        )
 
 
 def _version(connection: Connection, schema: str, where: str, known: int) -> int:
@@ -59,7 +66,9 @@ def _version(connection: Connection, schema: str, where: str, known: int) -> int
         _refuse_foreign(connection, schema, where)
         return 0
     version: int
-    [(version,)] = connection.execute(f'SELECT version FROM "{schema}".jobsim_schema'.encode()).fetchall()
+    [(version,)] = connection.execute(
+        SQL("SELECT version FROM {}.jobsim_schema").format(Identifier(schema))
+    ).fetchall()
     if version > known:
         raise StorageForeign(
             f"{where} was made by a newer jobsim (schema {version}, this one knows {known}); upgrade jobsim"

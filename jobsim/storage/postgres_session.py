@@ -21,13 +21,15 @@ class Session:
     """What a call does on its connection: first `alone`, if at all, then `run`, then `complete` and `commit`.
 
     What is run is under way at once; the network is waited for where an answer is read, and at the commit.
+    With `news` set, who listens to the channel of that name is woken after the commit.
     """
 
-    __slots__ = ("_connection", "_pipeline", "_prelude", "_sql")
+    __slots__ = ("_connection", "_pipeline", "_prelude", "_sql", "news")
 
     def __init__(self, connection: Connection, sql: Mapping[str, bytes], prelude: tuple[Any, ...]) -> None:
         self._connection = connection
         self._sql = sql
+        self.news: str | None = None
         self._prelude = prelude
         self._pipeline: AbstractContextManager[object] | None = None
 
@@ -56,6 +58,8 @@ class Session:
         """Make the transaction durable."""
         if self._pipeline is not None:
             self._connection.execute(_COMMIT)
+            if self.news is not None:
+                self._connection.execute(self._sql["notify"], (self.news,))
             self._leave()
 
     def abandon(self) -> None:

@@ -30,7 +30,7 @@ _SOON: Final = SECOND
 _PENDING: Final = TRANSITIONS[None, Kind.ENQUEUE]
 _REQUEUED: Final = TRANSITIONS[State.DEAD_LETTER, Kind.REQUEUE]
 (_CLAIMED,) = {TRANSITIONS[state, Kind.CLAIM] for state in WAITING}
-_ENDED_LONG_AGO: Final = Instant(-(2**62))
+_LONG_AGO: Final = Instant(-(2**62))
 
 
 class MoreDue(Exception):
@@ -104,7 +104,7 @@ class Writes:
                 Kind.ENQUEUE,
             )
         if any(job.run_at < now + _SOON for job in jobs):
-            session.run("notify", self._channel)
+            session.news = self._channel
         return lambda: [job.id for job in jobs]
 
     def promote(self, session: Session, queues: Sequence[str], now: Instant) -> Callable[[], bool]:
@@ -130,9 +130,7 @@ class Writes:
         settled = self.settle(session, settlements, now)
         names = texts(map(stored, queues))
         more = self.promote(session, queues, now)
-        claimed = session.run(
-            "claim", names, now, limit, _CLAIMED, until, number, Kind.CLAIM, stored(worker)
-        )
+        claimed = session.run("claim", names, now, limit, _CLAIMED, until, number, Kind.CLAIM, stored(worker))
 
         def answer() -> tuple[list[bool], list[Lease], Instant | None]:
             if more():
@@ -153,40 +151,31 @@ class Writes:
             return list
         settled = session.run("settle", *self._columns(session, settlements, now), Kind.REFUSE, now)
         if any(decision.due is not None and decision.due < now + _SOON for _, decision in settlements):
-            session.run("notify", self._channel)
+            session.news = self._channel
         return lambda: _marked(settled, len(settlements))
 
     def _columns(self, session: Session, settlements: Sequence[Settlement], now: Instant) -> tuple[str, ...]:
         """Return what ``settle.sql`` is given, a column of a row a settlement each."""
         names = self.names
         leases = [lease for lease, _ in settlements]
-        states, backs, dues, delays, ended, whys, errors, results = [], [], [], [], [], [], [], []
-        for lease, (kind, why, due, delay, result) in settlements:
-            can = possible(lease, settlements[len(states)].decision, _ENDED_LONG_AGO, now)
-            state = ENDS[kind] if can else None
-            waits = state in WAITING
-            states.append(state)
-            backs.append(kind is Kind.RELEASE)
-            dues.append(due if waits else None)
-            delays.append(delay if waits else None)
-            ended.append(now if why.outcome == LOST else None)
-            whys.append(names.why(session, why))
-            errors.append(stored(why.error) or None)
-            results.append(None if result is None else stored(result))
+        decisions = [decision for _, decision in settlements]
+        # Whether a lost lease has ended is for the row to say: all else can be told from here.
+        states = [ENDS[d.kind] if possible(lease, d, _LONG_AGO, now) else None for lease, d in settlements]
+        judged = list(zip(decisions, states, strict=True))
         return (
             *_of_leases(leases),
             numbers(lease.attempt for lease in leases),
             numbers(lease.max_attempts for lease in leases),
             numbers(names.worker(session, lease.worker) for lease in leases),
-            texts(decision.kind for _, decision in settlements),
+            texts(decision.kind for decision in decisions),
             texts(states),
-            numbers(backs),
-            numbers(dues),
-            numbers(delays),
-            numbers(ended),
-            numbers(whys),
-            texts(errors),
-            texts(results),
+            numbers(decision.kind is Kind.RELEASE for decision in decisions),
+            numbers(decision.due if state in WAITING else None for decision, state in judged),
+            numbers(decision.delay if state in WAITING else None for decision, state in judged),
+            numbers(now if decision.why.outcome == LOST else None for decision in decisions),
+            numbers(names.why(session, decision.why) for decision in decisions),
+            texts(stored(decision.why.error) or None for decision in decisions),
+            texts(None if decision.result is None else stored(decision.result) for decision in decisions),
         )
 
     def extend(
@@ -200,14 +189,13 @@ class Writes:
     def requeue(self, session: Session, ids: Sequence[JobId], now: Instant) -> Callable[[], list[bool]]:
         """Give jobs a new budget; see `Storage.requeue`."""
         movable = _movable(session, ids, Kind.REQUEUE)
-        done = [movable.pop(id_, None) for id_ in ids]
-        rows = [row for row in done if row is not None]
-        keys, limits = [row[1] for row in rows], [row[3] + row[5] for row in rows]
-        session.run("requeue", _REQUEUED, now, numbers(keys), numbers(limits))
-        events = [(key, row[3], limit, row[6]) for key, row, limit in zip(keys, rows, limits, strict=True)]
-        _record(session, events, Kind.REQUEUE, now, now)
-        session.run("notify", self._channel)
-        return lambda: [row is not None for row in done]
+        if movable:
+            events = [(row[1], row[3], row[3] + row[5], row[6]) for row in movable.values()]
+            keys, _, limits, _ = zip(*events, strict=True)
+            session.run("requeue", _REQUEUED, now, numbers(keys), numbers(limits))
+            _record(session, events, Kind.REQUEUE, now, now)
+            session.news = self._channel
+        return lambda: [movable.pop(id_, None) is not None for id_ in ids]
 
     def cancel(
         self, session: Session, ids: Sequence[JobId], now: Instant, reason: str
@@ -215,16 +203,14 @@ class Writes:
         """Cancel jobs; see `Storage.cancel`."""
         why = self.names.why(session, Why("cancelled", "operator"))
         movable = _movable(session, ids, Kind.CANCEL)
-        done = [movable.pop(id_, None) for id_ in ids]
         ends: defaultdict[State, list[int]] = defaultdict(list)
-        for row in done:
-            if row is not None:
-                ends[TRANSITIONS[state_of(row[2]), Kind.CANCEL]].append(row[1])
+        for row in movable.values():
+            ends[TRANSITIONS[state_of(row[2]), Kind.CANCEL]].append(row[1])
         for state, keys in ends.items():
             session.run("finish", state, now, numbers(keys))
-        events = [(row[1], row[3], row[4], row[6]) for row in done if row is not None]
+        events = [(row[1], row[3], row[4], row[6]) for row in movable.values()]
         _record(session, events, Kind.CANCEL, now, None, why, stored(reason) or None)
-        return lambda: [row is not None for row in done]
+        return lambda: [movable.pop(id_, None) is not None for id_ in ids]
 
 
 def next_due(session: Session, names: str) -> Instant | None:
@@ -255,10 +241,10 @@ def _marked(places: Cursor, number: int) -> list[bool]:
 
 
 def _movable(session: Session, ids: Iterable[JobId], kind: Kind) -> dict[JobId, Row]:
-    """Return those of the jobs to which `kind` can happen, and keep them as they are until the commit."""
+    """Return those of the jobs to which `kind` can happen, in the order given; they stay as they are."""
     rows = session.run("standing", uuids(ids)).fetchall()
-    standing = {JobId.from_bytes(row[0]): row for row in rows}
-    return {id_: row for id_, row in standing.items() if (state_of(row[2]), kind) in TRANSITIONS}
+    standing = {JobId.from_bytes(row[0]): row for row in rows if (state_of(row[2]), kind) in TRANSITIONS}
+    return {id_: standing[id_] for id_ in ids if id_ in standing}
 
 
 def _record(
