@@ -8,7 +8,13 @@ import secrets
 from collections.abc import Callable
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_Drawn = TypeVar("_Drawn")
 
 # SplitMix64. Source: Steele, Lea & Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA
 # 2014, section 5; the finaliser is Stafford's Mix13, cited there.
@@ -18,6 +24,7 @@ _MIX_1: Final = 0xBF58476D1CE4E5B9
 _MIX_2: Final = 0x94D049BB133111EB
 _ATTEMPT: Final = 0xD1B54A32D192ED03  # odd, and no small multiple of _GAMMA: attempts never overlap
 _UNIT: Final = 2.0**-53
+_BLOCK: Final = 1024
 
 
 class Purpose(StrEnum):
@@ -125,6 +132,46 @@ class Streams:
         """Return `bits` for one purpose, as a function of key: where many are drawn."""
         salt = self.salt(purpose)
         return lambda key: _mix((salt + key) & _MASK)
+
+    def words_in_order(self, purpose: str) -> Callable[[int], int]:
+        """Return `words` for keys that are asked for one after the other: it draws a block at a time."""
+        salt = self.salt(purpose)
+        return _in_blocks(lambda key: _mixed(salt + key).tolist())
+
+    def numbers_in_order(self, purpose: str) -> Callable[[int], float]:
+        """Return `numbers` for keys that are asked for one after the other: it draws a block at a time."""
+        salt = self.salt(purpose)
+        return _in_blocks(lambda key: _units(_mixed(salt + key)))
+
+
+def _in_blocks(draw: Callable[[int], list[_Drawn]]) -> Callable[[int], _Drawn]:
+    """Return what `draw` gives for a key, which it gives for the keys that follow, too."""
+    first, block = 0, list[_Drawn]()
+
+    def drawn(key: int) -> _Drawn:
+        nonlocal first, block
+        place = key - first
+        if not 0 <= place < len(block):
+            first, block, place = key, draw(key), 0
+        return block[place]
+
+    return drawn
+
+
+def _mixed(start: int) -> "NDArray[np.uint64]":
+    """Return `_mix` of `start` and of the numbers that follow, modulo 2**64; shape (_BLOCK,)."""
+    import numpy as np  # late: a live worker has no use for it
+
+    z = np.arange(_BLOCK, dtype=np.uint64) + np.uint64(start & _MASK)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(_MIX_1)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(_MIX_2)
+    return z ^ (z >> np.uint64(31))
+
+
+def _units(words: "NDArray[np.uint64]") -> list[float]:
+    """Return numbers uniform on [0, 1), made of the upper 53 bits of `words`."""
+    units: list[float] = ((words >> words.dtype.type(11)) * _UNIT).tolist()
+    return units
 
 
 def _digest(seed: int, name: str, size: int) -> bytes:

@@ -142,12 +142,12 @@ class _Stage:
     async def _arrive(self, machine: SimRuntime, job: JobClass) -> None:
         """Enqueue the jobs of one kind as they arrive, until the horizon."""
         streams = self._streams.child(f"jobs:{job.kind}")
-        mint = IdMint(streams).mint
+        mint = IdMint(streams, many=True).mint
         limit = self._policy.limit if job.max_attempts is None else job.max_attempts
         kind, queue, priority = job.kind, job.queue, job.priority
         sleep, enqueue, ring = machine.sleep, self._storage.enqueue, self._bell.ring
         horizon, now = self._scenario.horizon, BEGAN
-        for offset in job.arrivals.times(streams.numbers(Purpose.ARRIVAL)):
+        for offset in job.arrivals.times(streams.numbers_in_order(Purpose.ARRIVAL)):
             if offset >= horizon:
                 break
             at = Instant(BEGAN + offset)
