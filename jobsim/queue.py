@@ -23,7 +23,6 @@ from jobsim.live.handler import (
 from jobsim.live.payload import encode
 from jobsim.live.stores import Address, Presence
 from jobsim.live.worker import LiveWorker, WorkerOptions, checked_concurrency
-from jobsim.runtime.live import now
 from jobsim.storage.base import Storage
 from jobsim.worker.settings import WorkerSettings
 
@@ -50,7 +49,8 @@ class Queue:
         self._presences = {os.getpid(): Presence(self.where)}
 
     def __repr__(self) -> str:
-        return f"Queue({self.where.url if isinstance(self.where, Address) else self.where!r})"
+        where = str(self.where) if isinstance(self.where, Address) else self.where
+        return f"Queue({where!r})"
 
     @property
     def storage(self) -> Storage:
@@ -203,7 +203,8 @@ class Queue:
         return handler.arguments.encode(handler.arguments.bind((), arguments))
 
     def _accept(self, kind: str, payloads: Sequence[str], placement: Placement) -> list[JobId]:
-        terms, present, here = self._terms(kind), now(), self._here
+        terms, here = self._terms(kind), self._here
+        present = here.now()
         run_at = placement.start(present)
         limit = terms.policy.max_attempts if placement.max_attempts is ... else placement.max_attempts
         jobs = [
@@ -270,7 +271,7 @@ class Queue:
             shutdown_timeout=shutdown_timeout,
             burst=burst,
         )
-        worker = LiveWorker(self.storage, self.handlers, self.policy, settings)
+        worker = LiveWorker(self.storage, self.handlers, self.policy, settings, self._here.clock)
         self._here.workers.add(worker)
         return worker
 

@@ -36,7 +36,7 @@ def shared_address(where: str) -> "Address":
     from jobsim.live.stores import Address
 
     address = Address.of(where) if "://" in where else load_queue(where).where
-    if not isinstance(address, Address) or address.path is None:
+    if not isinstance(address, Address) or address.in_memory:
         raise ConfigError(
             f"{where} is in the memory of its own process; nothing of it can be reached from here"
         )

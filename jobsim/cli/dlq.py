@@ -88,15 +88,15 @@ def discard(
 
 
 def _requeue(store: Storage, ids: Sequence[JobId]) -> list[bool]:
-    from jobsim.runtime.live import now
+    from jobsim.live.stores import present
 
-    return store.requeue(ids, now())
+    return store.requeue(ids, present(store))
 
 
 def _discard(store: Storage, ids: Sequence[JobId]) -> list[bool]:
-    from jobsim.runtime.live import now
+    from jobsim.live.stores import present
 
-    return store.cancel(ids, now(), "discarded")
+    return store.cancel(ids, present(store), "discarded")
 
 
 def _check(jobs: Sequence[JobId] | None, kind: str | None, queue: str | None, *, everything: bool) -> None:

@@ -1,5 +1,6 @@
 """The store that a URL names, and what one process has of it."""
 
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,21 +10,39 @@ from weakref import WeakSet
 from jobsim.core.errors import ConfigError, StorageError, did_you_mean
 from jobsim.core.ids import IdMint
 from jobsim.core.streams import Streams
-from jobsim.storage.base import Storage
+from jobsim.core.time import SECOND, Instant
+from jobsim.runtime.clock import ServerClock
+from jobsim.runtime.live import now
+from jobsim.storage.base import Storage, Timekeeper
+from jobsim.storage.postgres_url import split
+
+_FRESH: Final = 60 * SECOND
 
 if TYPE_CHECKING:
     from jobsim.live.worker import LiveWorker
 
-_KNOWN: Final = "sqlite:///jobs.db (or four slashes and an absolute path), or sqlite:// for memory"
+_KNOWN: Final = (
+    "sqlite:///jobs.db (or four slashes and an absolute path), sqlite:// for memory, "
+    "or postgresql://user@host/database"
+)
 _SCHEMES: Final = ("memory", "postgres", "postgresql", "sqlite")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a store is: a file, or memory where there is no `path`."""
+    """Where a store is: a file, a server, or memory where there is neither."""
 
     url: str
     path: Path | None
+    on_server: bool = False
+
+    def __str__(self) -> str:
+        return re.sub(r"(?<=://)([^/@:]*):[^/@]*(?=@)", r"\1:***", self.url)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the jobs end with their process."""
+        return self.path is None and not self.on_server
 
     @classmethod
     def of(cls, url: str) -> "Address":
@@ -43,7 +62,7 @@ class Address:
             case "memory" if not rest:
                 return cls(url, None)
             case "postgres" | "postgresql":
-                raise ConfigError(f"{scheme}:// is not there yet; write {_KNOWN}")
+                return cls(url, None, on_server=True)
             case _:
                 hint = did_you_mean(scheme, _SCHEMES)
                 raise ConfigError(f"{url!r} names no store that jobsim knows{hint}; write {_KNOWN}")
@@ -54,9 +73,23 @@ class Address:
         Raises:
             StorageError: it cannot be opened.
         """
+        if self.on_server:
+            return _on_server(self.url, create=create)
         from jobsim.storage.sqlite import SqliteStorage
 
         return SqliteStorage(":memory:" if self.path is None else self.path, create=create)
+
+
+def _on_server(url: str, *, create: bool) -> Storage:
+    try:
+        from jobsim.storage.postgres import PostgresStorage
+    except ImportError as error:
+        raise StorageError(
+            f"a PostgreSQL store needs psycopg, which cannot be imported ({error}); "
+            f"run: pip install 'jobsim[postgres]'"
+        ) from error
+    conninfo, options = split(url)
+    return PostgresStorage(conninfo, create=create, **options)
 
 
 def _path(url: str, rest: str) -> Path | None:
@@ -72,6 +105,24 @@ def _path(url: str, rest: str) -> Path | None:
     return Path(path).absolute()
 
 
+def clock_of(storage: Storage) -> ServerClock | None:
+    """Return the clock of the store's server; `None` where its jobs go by this machine's own.
+
+    Raises:
+        StorageError: it cannot be looked at.
+    """
+    return ServerClock(storage.clock) if isinstance(storage, Timekeeper) else None
+
+
+def present(storage: Storage) -> Instant:
+    """Return the time, by the clock by which the store's jobs go.
+
+    Raises:
+        StorageError: it cannot be looked at.
+    """
+    return storage.clock() if isinstance(storage, Timekeeper) else now()
+
+
 class Presence:
     """What one process has of a queue: its store, opened when first needed, its ids, and its workers.
 
@@ -85,6 +136,7 @@ class Presence:
         self._forked = forked
         self._lock = threading.Lock()
         self._store: Storage | None = None
+        self._clock: ServerClock | None = None
         self._closed = False
 
     def open(self) -> Storage:
@@ -98,10 +150,34 @@ class Presence:
                 raise StorageError("this queue was closed; make another to go on")
             if self._store is None:
                 self._store = self._opened()
+                self._clock = clock_of(self._store)
             return self._store
 
+    @property
+    def clock(self) -> ServerClock | None:
+        """The clock of the store's server, by which all go who use it; `None` where there is none.
+
+        Raises:
+            StorageError: the store cannot be opened, or its clock not be seen.
+        """
+        if isinstance(self._where, Address) and not self._where.on_server:
+            return None
+        self.open()
+        return self._clock
+
+    def now(self) -> Instant:
+        """Return the time, by the clock by which the jobs go.
+
+        Raises:
+            StorageError: the store cannot be opened, or its clock not be seen.
+        """
+        if self.clock is None:
+            return now()
+        self.clock.look_after(_FRESH)
+        return self.clock.now()
+
     def _opened(self) -> Storage:
-        in_memory = not isinstance(self._where, Address) or self._where.path is None
+        in_memory = not isinstance(self._where, Address) or self._where.in_memory
         if self._forked and in_memory:
             raise StorageError("this queue is in the memory of the process that this one was forked from")
         return self._where.open() if isinstance(self._where, Address) else self._where

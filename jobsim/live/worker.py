@@ -20,6 +20,8 @@ from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import DurationLike
 from jobsim.live.executor import HandlerExecutor, Handlers
+from jobsim.live.news import attend
+from jobsim.runtime.clock import ServerClock
 from jobsim.runtime.live import LiveRuntime, LiveSignal
 from jobsim.storage.base import Storage
 from jobsim.worker.pool import Worker
@@ -59,7 +61,7 @@ class LiveWorker:
     """One worker, from `start` to `stop`; it runs once.
 
     The engine has a thread and an event loop of its own, so that no handler, however long it blocks, holds
-    up the renewal of leases.
+    up the renewal of leases. It goes by `clock`, where the store's server has one.
     """
 
     def __init__(
@@ -68,8 +70,10 @@ class LiveWorker:
         handlers: Handlers,
         policies: Callable[[str], RetryPolicy],
         settings: WorkerSettings,
+        clock: ServerClock | None = None,
     ) -> None:
         self.settings = settings
+        self._clock = clock
         self.tally: Counter[type[Outcome]] = Counter()
         self._streams = Streams()
         self.name = _name(self._streams)
@@ -148,7 +152,7 @@ class LiveWorker:
             self._ended.set()
 
     async def _engine(self) -> None:
-        runtime = LiveRuntime()
+        runtime = LiveRuntime() if self._clock is None else LiveRuntime(self._clock.now)
         executor = HandlerExecutor(runtime, self._handlers, self.settings.slots)
         self.tally = executor.tally
         self._bell = runtime.signal()
@@ -165,6 +169,8 @@ class LiveWorker:
         self._loop = asyncio.get_running_loop()
         if self._stopping:
             self._pass_on()
+        beside = (self._storage, self._clock, self._bell, self._ended)
+        threading.Thread(target=attend, args=beside, name="jobsim-news", daemon=True).start()
         try:
             await self._worker.run()
         finally:

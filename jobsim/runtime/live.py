@@ -24,20 +24,22 @@ def now() -> Instant:
 class LiveRuntime:
     """The verbs on the event loop that runs when this is made, in that loop's thread.
 
-    All blocking calls go through one thread, which begins with the first and ends at `close`.
+    `clock` tells the time, for all workers of a deployment the same. All blocking calls go through one
+    thread, which begins with the first and ends at `close`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], Instant] = now) -> None:
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._calls: _CallThread | None = None
 
     def now(self) -> Instant:
         """Return the present."""
-        return now()
+        return self._clock()
 
     def signal(self) -> "LiveSignal":
         """Return a new doorbell, which may be rung from any thread."""
-        return LiveSignal(self._loop)
+        return LiveSignal(self._loop, self._clock)
 
     def sleep(self, duration: Duration) -> Awaitable[None]:
         """Wait for `duration`."""
@@ -96,9 +98,10 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
 class LiveSignal:
     """A doorbell on an event loop; only `ring` may be used from other threads."""
 
-    __slots__ = ("_alarm", "_home", "_loop", "_remembered", "_timer", "_waiters")
+    __slots__ = ("_alarm", "_clock", "_home", "_loop", "_remembered", "_timer", "_waiters")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], Instant]) -> None:
+        self._clock = clock
         self._alarm: Instant | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop = loop
@@ -133,7 +136,7 @@ class LiveSignal:
             if self._timer is not None:
                 self._timer.cancel()
             self._alarm = at
-            self._timer = self._loop.call_later(max(at - now(), 0) / SECOND, self._ring_alarm)
+            self._timer = self._loop.call_later(max(at - self._clock(), 0) / SECOND, self._ring_alarm)
 
     def _ring_alarm(self) -> None:
         self._alarm = self._timer = None

@@ -122,7 +122,8 @@ def test_no_command_that_reads_makes_a_database(app: Path, cli: Cli, line: list[
     [
         ("sqlite://jobs.db", 2, "write sqlite:///jobs.db"),
         ("sqlite://", 2, "in the memory of its own process"),
-        ("postgresql://x/y", 2, "is not there yet"),
+        ("postgresql:///jobs?host=/nowhere", 4, "cannot be reached"),
+        ("postgresql:///jobs?listen=maybe", 2, "neither on nor off"),
         ("jobs.db", 2, "names no queue"),
         ("sqlite:///target_app.py", 4, "target_app.py"),
     ],
