@@ -14,7 +14,7 @@ from jobsim.core.time import SECOND, Instant
 from jobsim.runtime.clock import ServerClock
 from jobsim.runtime.live import now
 from jobsim.storage.base import Storage, Timekeeper
-from jobsim.storage.postgres_url import split
+from jobsim.storage.postgres_url import conninfo_and_options
 
 _FRESH: Final = 60 * SECOND
 
@@ -62,6 +62,7 @@ class Address:
             case "memory" if not rest:
                 return cls(url, None)
             case "postgres" | "postgresql":
+                conninfo_and_options(url)  # is it readable?
                 return cls(url, None, on_server=True)
             case _:
                 hint = did_you_mean(scheme, _SCHEMES)
@@ -88,7 +89,7 @@ def _on_server(url: str, *, create: bool) -> Storage:
             f"a PostgreSQL store needs psycopg, which cannot be imported ({error}); "
             f"run: pip install 'jobsim[postgres]'"
         ) from error
-    conninfo, options = split(url)
+    conninfo, options = conninfo_and_options(url)
     return PostgresStorage(conninfo, create=create, **options)
 
 

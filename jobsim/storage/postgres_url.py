@@ -9,7 +9,7 @@ _SWITCHES: Final = {"on": True, "off": False}
 _OPTIONS: Final = ("schema", "connections", "patience", "prepared", "listen")
 
 
-def split(url: str) -> tuple[str, dict[str, Any]]:
+def conninfo_and_options(url: str) -> tuple[str, dict[str, Any]]:
     """Return `url` as libpq takes it, and the options of the store that it has beside those of libpq.
 
     Raises:

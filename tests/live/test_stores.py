@@ -38,8 +38,8 @@ def test_paths_are_absolute_or_from_where_the_queue_was_made(
         ("sqlite:///data/", "names no file"),
         ("sqlite:///jobs.db?mode=ro", "the path may not contain '?'"),
         ("sqlite:///a\0b", "the path may not contain '\\x00'"),
-        
-        
+        ("postgresql://localhost/jobs?connections=0", "connections: '0' is not a whole number"),
+        ("postgres://localhost/jobs?listen=maybe", "listen: 'maybe' is neither on nor off"),
         ("sqllite:///jobs.db", "did you mean 'sqlite'?"),
         ("memory://x", "names no store that jobsim knows"),
         (7, "7 is not the URL of a store"),
@@ -50,7 +50,14 @@ def test_what_names_no_store_is_told(url: str, said: str) -> None:
     with pytest.raises(ConfigError) as error:
         Address.of(url)
     assert said in str(error.value)
-    assert "sqlite:///" in str(error.value)
+    assert "sqlite:///" in str(error.value) or "postgres" in url
+
+
+def test_a_server_is_no_memory_and_keeps_its_secret() -> None:
+    """A store on a server is shared by all, and no password of it is shown."""
+    address = Address.of("postgresql://me:secret@host/jobs?schema=mine")
+    assert not address.in_memory
+    assert str(address) == "postgresql://me:***@host/jobs?schema=mine"
 
 
 def test_a_presence_opens_once() -> None:
