@@ -252,6 +252,8 @@ class Database:
                 min_size=1,
                 max_size=self._connections,
                 timeout=self._patience.seconds,
+                # Left to itself it looks for a lost server ever more seldom; so each call makes it look anew.
+                reconnect_timeout=self._patience.seconds,
                 name="jobsim",
                 open=True,
             )

@@ -50,6 +50,8 @@ def prepare(connection: Connection, schema: str, tag: int, where: str, *, create
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock($1::int, $2::int)", (tag, _MIGRATING))
         version = _version(connection, schema, where, len(scripts))
+        if version == 0:
+            _refuse_foreign(connection, schema, where)
         if not connection.execute("SELECT to_regnamespace($1)", (f'"{schema}"',)).fetchall()[0][0]:
             connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
         for script in scripts[version:]:
@@ -63,7 +65,6 @@ def _version(connection: Connection, schema: str, where: str, known: int) -> int
     """Return the version of the schema, 0 where there is nothing yet."""
     [(marked,)] = connection.execute("SELECT to_regclass($1)", (f'"{schema}".jobsim_schema',)).fetchall()
     if marked is None:
-        _refuse_foreign(connection, schema, where)
         return 0
     version: int
     [(version,)] = connection.execute(

@@ -47,7 +47,9 @@ def _places() -> Iterator[Path]:
 
 
 def _serves(place: Path) -> bool:
-    return all(os.access(place / name, os.X_OK) for name in _NEEDED) and (os.getuid() != 0 or _passable(place))
+    return all(os.access(place / name, os.X_OK) for name in _NEEDED) and (
+        os.getuid() != 0 or _passable(place)
+    )
 
 
 def _passable(place: Path) -> bool:

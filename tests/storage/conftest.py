@@ -1,13 +1,17 @@
-"""What the tests of stores share: a PostgreSQL server of their own, started once, when the first test asks."""
+"""What the tests of stores share: a PostgreSQL server, started when the first test asks for it."""
 
 import os
 from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
 from jobsim.testing.postgres_server import UNSAFE_BUT_FAST, PostgresServer, find_binaries
 
-_ABSENT = "no PostgreSQL: install its server, or name one by JOBSIM_TEST_POSTGRES_DSN; its store is NOT tested"
+_ABSENT = (
+    "no PostgreSQL: install its server, or name one by JOBSIM_TEST_POSTGRES_DSN; its store is NOT tested"
+)
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +33,9 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
         return
     with request.getfixturevalue("make_server")() as server:
         yield server.dsn
+
+
+@pytest.fixture
+def schema(tmp_path: Path) -> str:
+    """The name of a schema of the test's own."""
+    return f"t_{sha256(str(tmp_path).encode()).hexdigest()[:16]}"
