@@ -1,17 +1,23 @@
 """The schema of a PostgreSQL store: what is found there, and the making of it."""
 
 import re
-from typing import Final
+from typing import Final, LiteralString
 
 from psycopg.sql import SQL, Identifier
 
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign
-from jobsim.storage.postgres_session import Connection
+from jobsim.storage.postgres_session import Connection, Cursor
 from jobsim.storage.postgres_statements import migrations
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _OLDEST: Final = 130_000
 _MIGRATING: Final = -1
+
+# Not by to_regclass and the like: those may answer from before a lock that was waited for.
+_TABLES: Final = """
+    SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = $1 ORDER BY relname
+"""
 
 
 def checked(schema: str) -> str:
@@ -50,26 +56,22 @@ def prepare(connection: Connection, schema: str, tag: int, where: str, *, create
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock($1::int, $2::int)", (tag, _MIGRATING))
         version = _version(connection, schema, where, len(scripts))
-        if version == 0:
-            _refuse_foreign(connection, schema, where)
-        if not connection.execute("SELECT to_regnamespace($1)", (f'"{schema}"',)).fetchall()[0][0]:
+        if not connection.execute("SELECT FROM pg_namespace WHERE nspname = $1", (schema,)).fetchall():
             connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
         for script in scripts[version:]:
             connection.execute(script)
-        connection.execute(
-            SQL("UPDATE {}.jobsim_schema SET version = $1").format(Identifier(schema)), (len(scripts),)
-        )
+        _execute(connection, "UPDATE {}.jobsim_schema SET version = $1", schema, len(scripts))
 
 
 def _version(connection: Connection, schema: str, where: str, known: int) -> int:
     """Return the version of the schema, 0 where there is nothing yet."""
-    [(marked,)] = connection.execute("SELECT to_regclass($1)", (f'"{schema}".jobsim_schema',)).fetchall()
-    if marked is None:
+    tables = [name for (name,) in connection.execute(_TABLES, (schema,)).fetchall()]
+    if not tables:
         return 0
+    if "jobsim_schema" not in tables:
+        raise StorageForeign(f"{where} holds {tables[0]!r}, but not jobsim's tables; name another schema")
     version: int
-    [(version,)] = connection.execute(
-        SQL("SELECT version FROM {}.jobsim_schema").format(Identifier(schema))
-    ).fetchall()
+    [(version,)] = _execute(connection, "SELECT version FROM {}.jobsim_schema", schema).fetchall()
     if version > known:
         raise StorageForeign(
             f"{where} was made by a newer jobsim (schema {version}, this one knows {known}); upgrade jobsim"
@@ -77,7 +79,5 @@ def _version(connection: Connection, schema: str, where: str, known: int) -> int
     return version
 
 
-def _refuse_foreign(connection: Connection, schema: str, where: str) -> None:
-    query = "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace($1) ORDER BY 1 LIMIT 1"
-    for (name,) in connection.execute(query, (f'"{schema}"',)).fetchall():
-        raise StorageForeign(f"{where} holds {name!r}, but not jobsim's tables; name another schema")
+def _execute(connection: Connection, statement: LiteralString, schema: str, *parameters: int) -> Cursor:
+    return connection.execute(SQL(statement).format(Identifier(schema)), parameters)
