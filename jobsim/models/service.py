@@ -39,7 +39,8 @@ class ExponentialService(Model):
 
     def draw(self, u: float) -> Duration:
         """Return the duration at quantile `u`, on [0, 1)."""
-        return _clamped(-self.mean * math.log1p(-u))
+        micros = -self.mean * math.log1p(-u)
+        return Duration(round(micros)) if micros < MAX_DURATION else MAX_DURATION
 
 
 class Lognormal(Model):
@@ -61,11 +62,8 @@ class Lognormal(Model):
     def draw(self, u: float) -> Duration:
         """Return the duration at quantile `u`, on [0, 1)."""
         mu, sigma = self._mu_sigma
-        return _clamped(math.exp(mu + sigma * _quantile(u or _LEAST)))
-
-
-def _clamped(micros: float) -> Duration:
-    return Duration(round(micros)) if micros < MAX_DURATION else MAX_DURATION
+        micros = math.exp(mu + sigma * _quantile(u or _LEAST))
+        return Duration(round(micros)) if micros < MAX_DURATION else MAX_DURATION
 
 
 Service = Annotated[Constant | ExponentialService | Lognormal, Field(discriminator="dist")]

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from jobsim.core.job import KEY_MASK, Lease
 from jobsim.core.outcome import SUCCEEDED, Failed, Outcome
 from jobsim.core.streams import Purpose, Streams
-from jobsim.core.time import Duration, Instant
-from jobsim.models.failures import Fault
+from jobsim.core.time import Instant
 from jobsim.runtime.base import Runtime
 from jobsim.sim.scenario import JobClass
 
@@ -19,7 +18,7 @@ class ModelExecutor:
     """
 
     def __init__(self, runtime: Runtime, kinds: Iterable[JobClass], streams: Streams, began: Instant) -> None:
-        self._runtime = runtime
+        self._now, self._sleep = runtime.now, runtime.sleep
         self._kinds = {job.kind: _Kind(job, streams) for job in kinds}
         self._numbers = streams.numbers(Purpose.SERVICE)
         self._began = began
@@ -28,22 +27,17 @@ class ModelExecutor:
         """Take as long as the model says, and end as it says."""
         kind = self._kinds[lease.kind]
         key, attempt = lease.id & KEY_MASK, lease.attempt
-        fault = self._fault(kind, key, attempt) if kind.failures else None
-        if fault is not None and fault.takes is not None:
-            takes = fault.takes
-        else:
-            takes = kind.draw(self._numbers(key, attempt))
-        await self._runtime.sleep(takes)
-        return SUCCEEDED if fault is None else Failed(fault.error)
-
-    def _fault(self, kind: "_Kind", key: int, attempt: int) -> Fault | None:
-        """Return the first fault that strikes; each model has a stream of its own."""
-        at = Duration(self._runtime.now() - self._began)
-        for numbers, verdict in kind.failures:
-            fault = verdict(at, numbers(key, attempt))
+        fault = takes = None
+        for numbers, verdict in kind.failures:  # the first fault that strikes; each has a stream of its own
+            # A plain number tells the offset as well as a `Duration`, which costs as much as to ask for it.
+            fault = verdict(self._now() - self._began, numbers(key, attempt))  # type: ignore[arg-type]
             if fault is not None:
-                return fault
-        return None
+                takes = fault.takes
+                break
+        if takes is None:
+            takes = kind.draw(self._numbers(key, attempt))
+        await self._sleep(takes)
+        return SUCCEEDED if fault is None else Failed(fault.error)
 
     def abandon(self, lease: Lease) -> None:
         """Do nothing: what has begun out there goes on, and its outcome is refused."""

@@ -20,7 +20,7 @@ from jobsim.runtime.sim import SimRuntime, World
 from jobsim.sim.model_executor import ModelExecutor
 from jobsim.sim.scenario import JobClass, Scenario
 from jobsim.storage.base import Storage
-from jobsim.storage.memory import MemoryStorage
+from jobsim.storage.memory_book import Book
 from jobsim.worker.pool import Worker
 from jobsim.worker.settings import WorkerSettings
 
@@ -54,7 +54,7 @@ def run_world(scenario: Scenario, policy: RetryPolicy, seed: int, storage: str =
     with _collector_paused(), _opened(storage) as store:
         stage = _Stage(scenario, policy, seed, store)
         stage.play()
-        log = store.log if isinstance(store, MemoryStorage) else EventLog.of(store.events())
+        log = store.log if isinstance(store, Book) else EventLog.of(store.events())
     return Run(scenario, policy, seed, storage, log, BEGAN, _end(log) if stage.finished else stage.limit)
 
 
@@ -78,7 +78,7 @@ def _collector_paused() -> Iterator[None]:
 def _opened(storage: str) -> Iterator[Storage]:
     match storage:
         case "memory":
-            yield MemoryStorage()
+            yield Book()
         case "sqlite":
             from jobsim.storage.sqlite import SqliteStorage
 

@@ -1,7 +1,6 @@
-"""The store in memory: for simulations and tests. Same contract; it lasts as long as the process."""
+"""The store in memory: for tests and demonstrations. Same contract; it lasts as long as the process."""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from threading import Lock
 
 from jobsim.core.decide import Settlement
@@ -25,19 +24,15 @@ class MemoryStorage:
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
         """Accept `jobs`, all or none, and return their ids in order."""
-        ids, book = [new.id for new in jobs], self._book
         with self._lock:
-            book.check_new(ids)
-            for new in jobs:
-                book.accept(new, now)
-        return ids
+            return self._book.enqueue(jobs, now)
 
     def claim(
         self, worker: WorkerId, queues: Sequence[str], limit: int, lease: Duration, now: Instant
     ) -> list[Lease]:
         """Give `worker` up to `limit` due jobs of `queues`, each under a lease until `now + lease`."""
         with self._lock:
-            return self._book.claim(worker, queues, limit, Instant(now + lease), now)
+            return self._book.claim(worker, queues, limit, lease, now)
 
     def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
         """Write what became of finished attempts; `False` where the lease was no longer held."""
@@ -54,23 +49,18 @@ class MemoryStorage:
         now: Instant,
     ) -> tuple[list[bool], list[Lease], Instant | None]:
         """Settle, then claim, in one transaction; return what `settle`, `claim` and `next_due` would."""
-        book = self._book
         with self._lock:
-            settled = book.settle(settlements, now) if settlements else []
-            leases = book.claim(worker, queues, limit, Instant(now + lease), now)
-            return settled, leases, book.next_due(queues)
+            return self._book.exchange(settlements, worker, queues, limit, lease, now)
 
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
         """Let `leases` last until `until`, never less than before; return the ids still held."""
         with self._lock:
-            return {lease.id for lease in leases if self._book.extend(lease, until, now)}
+            return self._book.extend(leases, until, now)
 
     def expired(self, limit: int, now: Instant, after: int = 0) -> list[Lease]:
         """Return up to `limit` leases that ended before `now`, by `Lease.key`, those above `after`."""
         with self._lock:
-            leases = [row.lease for key, row in self._book.running.items() if key > after]
-        ended = [lease for lease in leases if lease is not None and lease.until < now]
-        return sorted(ended)[: max(limit, 0)]
+            return self._book.expired(limit, now, after)
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
@@ -80,18 +70,17 @@ class MemoryStorage:
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
         """Make dead letters pending again, due now; `False` where that is not possible."""
         with self._lock:
-            return [self._book.requeue(id_, now) for id_ in ids]
+            return self._book.requeue(ids, now)
 
     def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
         """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
         with self._lock:
-            return [self._book.cancel(id_, now, reason) for id_ in ids]
+            return self._book.cancel(ids, now, reason)
 
     def get(self, job: JobId) -> Job | None:
         """Return the job, or `None`."""
         with self._lock:
-            row = self._book.find(job)
-            return None if row is None else row.job()
+            return self._book.get(job)
 
     def find(
         self,
@@ -103,14 +92,7 @@ class MemoryStorage:
     ) -> list[Job]:
         """Return jobs in the order they were enqueued; nothing given filters nothing."""
         with self._lock:
-            found = (
-                row.job()
-                for row in self._book.rows
-                if (not states or row.state in states)
-                and (kind is None or row.kind == kind)
-                and (queue is None or row.queue == queue)
-            )
-            return list(islice(found, limit))
+            return self._book.find(states=states, kind=kind, queue=queue, limit=limit)
 
     def counts(self) -> dict[State, int]:
         """Return the number of jobs in every state."""
@@ -119,7 +101,7 @@ class MemoryStorage:
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
         """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""
-        return (event for event in self.log.since(after) if job is None or event.job == job)
+        return self._book.events(after, job)
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""

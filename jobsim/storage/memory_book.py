@@ -1,21 +1,22 @@
-"""What the store in memory does to its rows, one transaction's steps at a time; `memory` locks around it.
+"""Jobs in memory for one thread: what a simulation uses, and what `memory` locks for several.
 
-All that a simulation does goes through here, so the usual path of a job is written out rather than divided
-into many calls, each of which costs as much as what it would do.
+The usual path of a job is written out rather than divided into many calls, each of which would cost as much
+as what it does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from heapq import heappop
+from itertools import islice
 from typing import Final
 
 from jobsim.core.decide import Decision, Settlement, Why
 from jobsim.core.errors import StorageError
-from jobsim.core.events import CODE, RECORD, EventLog
-from jobsim.core.job import JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.events import CODE, RECORD, Event, EventLog
+from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Duration, Instant
-from jobsim.core.transitions import FINAL, TRANSITIONS, Kind
-from jobsim.storage.base import ENDS, possible
-from jobsim.storage.memory_rows import Line, Row
+from jobsim.core.transitions import Kind
+from jobsim.storage.base import possible
+from jobsim.storage.memory_rows import Line, Row, Step, Steps
 
 _REFUSE: Final = CODE[Kind.REFUSE]
 _RELEASE: Final = Kind.RELEASE  # to look up a member of an enum costs as much as a call
@@ -25,73 +26,58 @@ _pack: Final = RECORD.pack
 _tuple: Final = tuple.__new__
 
 
-class _Step:
-    """One entry of the transition table, what a store asks of it, and how often it has been taken."""
-
-    __slots__ = ("code", "final", "taken", "to")
-
-    def __init__(self, kind: Kind, to: State) -> None:
-        self.to = to
-        self.code = CODE[kind]
-        self.final = to in FINAL
-        self.taken = 0
-
-
 class Book:
-    """The rows, the lines they wait in, and the log of what happens to them."""
+    """A store for one thread; `log` holds every event. See `storage.base` for the contract."""
 
     def __init__(self) -> None:
         self.log: Final = EventLog()
-        self.rows: Final[list[Row]] = []
-        self.running: Final[dict[int, Row]] = {}  # by `Lease.key`
+        self._rows: list[Row] = []
+        self._running: dict[int, Row] = {}  # by `Lease.key`
         self._append = self.log.records.extend
+        self._whys = self.log.why_numbers
         self._lines: dict[str, Line] = {}
         self._kinds: dict[str, int] = {}
         self._numbers: dict[JobId, int] = {}
         self._highest = JobId(-1)  # of all ids: ids sort by time, so what is above it is new
-        self._steps = {(before, kind): _Step(kind, to) for (before, kind), to in TRANSITIONS.items()}
-        self._new = self._steps[None, Kind.ENQUEUE]
-        self._claims = {before: step for (before, kind), step in self._steps.items() if kind is Kind.CLAIM}
-        self._ends = {kind: self._steps[State.RUNNING, kind] for kind in ENDS}
+        self._steps = Steps()
 
-    def check_new(self, ids: Sequence[JobId]) -> None:
-        """Refuse `ids` of which one is there already, or there twice.
-
-        Raises:
-            StorageError: so it is.
-        """
+    def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
+        """Accept `jobs`, all or none, and return their ids in order."""
+        ids = [new.id for new in jobs]
         highest = self._highest
         for id_ in ids:
             if id_ <= highest:
+                self._check_new(ids)
+                highest = max(*ids, self._highest)
                 break
             highest = id_
-        else:
-            return
+        self._highest = highest
+        for new in jobs:
+            self._accept(new, now)
+        return ids
+
+    def _check_new(self, ids: Sequence[JobId]) -> None:
         for id_ in ids:
-            if self.find(id_) is not None:
+            if self._find(id_) is not None:
                 raise StorageError(f"job {id_} is there already; nothing of the batch was accepted")
         if len(set(ids)) < len(ids):
             raise StorageError("two jobs of one batch have the same id; nothing of it was accepted")
 
-    def find(self, id_: JobId) -> Row | None:
+    def _find(self, id_: JobId) -> Row | None:
         """Return the row of a job, by an index that is made as far as it is needed."""
-        numbers, rows = self._numbers, self.rows
+        numbers, rows = self._numbers, self._rows
         for number in range(len(numbers), len(rows)):
             numbers[rows[number].id] = number
         found = numbers.get(id_)
         return None if found is None else rows[found]
 
-    def accept(self, new: NewJob, now: Instant) -> None:
-        """Take in a job whose id is not there yet."""
-        rows, step, log = self.rows, self._new, self.log
+    def _accept(self, new: NewJob, now: Instant) -> None:
+        rows, step, log = self._rows, self._steps.new, self.log
         number = len(rows)
         row = Row(new, number, step.to, now)
         step.taken += 1
         rows.append(row)
-        id_ = row.id
-        log.jobs.append(id_)
-        if id_ > self._highest:
-            self._highest = id_
+        log.jobs.append(row.id)
         (self._lines.get(row.queue) or self._new_line(row.queue)).add(row, now)
         why = self._kinds.get(row.kind) or self._new_kind(row.kind)
         self._append(_pack(now, row.run_at, number, 0, row.budget, 0, _NOBODY, why, step.code))
@@ -105,9 +91,9 @@ class Book:
         return why
 
     def claim(
-        self, worker: WorkerId, queues: Iterable[str], limit: int, until: Instant, now: Instant
+        self, worker: WorkerId, queues: Sequence[str], limit: int, lease: Duration, now: Instant
     ) -> list[Lease]:
-        """Start up to `limit` due jobs of `queues`, in their order."""
+        """Give `worker` up to `limit` due jobs of `queues`, each under a lease until `now + lease`."""
         leases: list[Lease] = []
         lines = self._lines
         while len(leases) < limit:
@@ -120,12 +106,12 @@ class Book:
                         best, where = head, line
             if where is None:
                 break
-            leases.append(self._start(heappop(where.ready)[3], worker, until, now))
+            leases.append(self._start(heappop(where.ready)[3], worker, Instant(now + lease), now))
         return leases
 
     def _start(self, row: Row, worker: WorkerId, until: Instant, now: Instant) -> Lease:
         """Give `worker` the lease of `row`."""
-        step, number, limit = self._claims[row.state], row.number, row.max_attempts
+        step, number, limit = self._steps.claim[row.state], row.number, row.max_attempts
         step.taken += 1
         row.state = step.to
         row.attempt = attempt = row.attempt + 1
@@ -152,15 +138,15 @@ class Book:
                 row.payload,
             ),
         )
-        self.running[key] = row
+        self._running[key] = row
         self._append(_pack(now, until, number, attempt, limit, token, by, _NO_WHY, step.code))
         return lease
 
-    def settle(self, settlements: Iterable[Settlement], now: Instant) -> list[bool]:
-        """Write what became of attempts; `False` where that is refused."""
+    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+        """Write what became of finished attempts; `False` where the lease was no longer held."""
         settled = []
         for lease, decision in settlements:
-            row = self.running.get(lease.key)
+            row = self._running.get(lease.key)
             held = None if row is None else row.lease
             if (
                 row is None
@@ -172,11 +158,11 @@ class Book:
                 settled.append(False)
                 continue
             kind, why, due, delay, result = decision
-            step = self._ends[kind]
+            step = self._steps.end[kind]
             step.taken += 1
             row.state = step.to
             row.lease = None
-            del self.running[held.key]
+            del self._running[held.key]
             if step.final:
                 row.finished = now
             elif due is not None:
@@ -189,36 +175,68 @@ class Book:
                 row.last_error = why.error
             if result is not None:
                 row.result = result
-            self._record(row, now, due, step, why, row.by)
+            self._append(
+                _pack(
+                    now,
+                    -1 if due is None else due,
+                    row.number,
+                    row.attempt,
+                    row.max_attempts,
+                    row.token,
+                    row.by,
+                    self._whys[why],
+                    step.code,
+                )
+            )
             settled.append(True)
         return settled
 
-    def _record(self, row: Row, now: Instant, due: Instant | None, step: _Step, why: Why, by: int) -> None:
+    def _record(self, row: Row, now: Instant, due: Instant | None, step: Step, why: Why, by: int) -> None:
         until, reason = -1 if due is None else due, self.log.why_numbers[why]
         self._append(
             _pack(now, until, row.number, row.attempt, row.max_attempts, row.token, by, reason, step.code)
         )
 
     def _refuse(self, lease: Lease, decision: Decision, now: Instant) -> None:
-        row = self.find(lease.id)
+        row = self._find(lease.id)
         if row is not None:  # else there is no job whose history it could be part of
             by, why = self.log.worker_numbers[lease.worker], self.log.why_numbers[decision.why]
             _, _, _, _, attempt, limit, _, token, *_ = lease
             self._append(_pack(now, -1, row.number, attempt, limit, token, by, why, _REFUSE))
 
-    def extend(self, lease: Lease, until: Instant, now: Instant) -> bool:
-        """Let `lease` last until `until`, never less than before; `False` where it is not held."""
-        row = self.running.get(lease.key)
-        if row is None or row.lease is None or not row.runs_under(lease):
-            return False
-        until = max(row.lease.until, until)
-        row.lease = row.lease._replace(until=until)
-        step = self._steps[State.RUNNING, Kind.EXTEND]
-        step.taken += 1
-        self._record(row, now, until, step, Why(), row.by)
-        return True
+    def exchange(
+        self,
+        settlements: Sequence[Settlement],
+        worker: WorkerId,
+        queues: Sequence[str],
+        limit: int,
+        lease: Duration,
+        now: Instant,
+    ) -> tuple[list[bool], list[Lease], Instant | None]:
+        """Settle, then claim; return what `settle`, `claim` and `next_due` would."""
+        settled = self.settle(settlements, now) if settlements else []
+        return settled, self.claim(worker, queues, limit, lease, now), self.next_due(queues)
 
-    def next_due(self, queues: Iterable[str]) -> Instant | None:
+    def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
+        """Let `leases` last until `until`, never less than before; return the ids still held."""
+        step, extended = self._steps.all[State.RUNNING, Kind.EXTEND], set()
+        for lease in leases:
+            row = self._running.get(lease.key)
+            if row is not None and row.lease is not None and row.runs_under(lease):
+                longer = max(row.lease.until, until)
+                row.lease = row.lease._replace(until=longer)
+                step.taken += 1
+                self._record(row, now, longer, step, Why(), row.by)
+                extended.add(row.id)
+        return extended
+
+    def expired(self, limit: int, now: Instant, after: int = 0) -> list[Lease]:
+        """Return up to `limit` leases that ended before `now`, by `Lease.key`, those above `after`."""
+        leases = (row.lease for key, row in self._running.items() if key > after)
+        ended = [lease for lease in leases if lease is not None and lease.until < now]
+        return sorted(ended)[: max(limit, 0)]
+
+    def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
         lines, earliest = self._lines, None
         for queue in queues:
@@ -229,8 +247,11 @@ class Book:
                     earliest = due
         return earliest
 
-    def requeue(self, id_: JobId, now: Instant) -> bool:
-        """Make a dead letter pending again, due now; `False` where that is not possible."""
+    def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
+        """Make dead letters pending again, due now; `False` where that is not possible."""
+        return [self._requeue(id_, now) for id_ in ids]
+
+    def _requeue(self, id_: JobId, now: Instant) -> bool:
         moved = self._move(id_, Kind.REQUEUE, now)
         if moved is None:
             return False
@@ -242,34 +263,60 @@ class Book:
         self._record(row, now, now, step, Why(), _NOBODY)
         return True
 
-    def cancel(self, id_: JobId, now: Instant, reason: str) -> bool:
-        """Cancel or discard a job; `False` where that is not possible."""
-        moved = self._move(id_, Kind.CANCEL, now)
-        if moved is None:
-            return False
-        row, step = moved
-        self._record(row, now, None, step, Why("cancelled", "operator", reason), _NOBODY)
-        return True
+    def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
+        """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
+        return [self._cancel(id_, now, Why("cancelled", "operator", reason)) for id_ in ids]
 
-    def _move(self, id_: JobId, kind: Kind, now: Instant) -> tuple[Row, _Step] | None:
+    def _cancel(self, id_: JobId, now: Instant, why: Why) -> bool:
+        moved = self._move(id_, Kind.CANCEL, now)
+        if moved is not None:
+            self._record(moved[0], now, None, moved[1], why, _NOBODY)
+        return moved is not None
+
+    def _move(self, id_: JobId, kind: Kind, now: Instant) -> tuple[Row, Step] | None:
         """Take a job out of its state as an operator asked, if the table allows it."""
-        row = self.find(id_)
-        step = None if row is None else self._steps.get((row.state, kind))
+        row = self._find(id_)
+        step = None if row is None else self._steps.all.get((row.state, kind))
         if row is None or step is None:
             return None
         step.taken += 1
         row.state = step.to
         row.finished = now if step.final else None
         if row.lease is not None:
-            del self.running[row.lease.key]
+            del self._running[row.lease.key]
             row.lease = None
         return row, step
 
+    def get(self, job: JobId) -> Job | None:
+        """Return the job, or `None`."""
+        row = self._find(job)
+        return None if row is None else row.job()
+
+    def find(
+        self,
+        *,
+        states: Sequence[State] = (),
+        kind: str | None = None,
+        queue: str | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Return jobs in the order they were enqueued; nothing given filters nothing."""
+        found = (
+            row.job()
+            for row in self._rows
+            if (not states or row.state in states)
+            and (kind is None or row.kind == kind)
+            and (queue is None or row.queue == queue)
+        )
+        return list(islice(found, limit))
+
     def counts(self) -> dict[State, int]:
         """Return the number of jobs in every state."""
-        counts = dict.fromkeys(State, 0)
-        for (before, _), step in self._steps.items():
-            counts[step.to] += step.taken
-            if before is not None:
-                counts[before] -= step.taken
-        return counts
+        return self._steps.counts()
+
+    def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
+        """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""
+        return (event for event in self.log.since(after) if job is None or event.job == job)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""

@@ -1,11 +1,13 @@
-"""What the store in memory is made of: a row a job, a line a queue."""
+"""What the store in memory is made of: a row a job, a line a queue, a count a transition."""
 
 from heapq import heappop, heappush
 from typing import Final
 
+from jobsim.core.events import CODE
 from jobsim.core.job import Job, Lease, NewJob, State
 from jobsim.core.time import Duration, Instant
-from jobsim.core.transitions import WAITING
+from jobsim.core.transitions import FINAL, TRANSITIONS, WAITING, Kind
+from jobsim.storage.base import ENDS
 
 _NO_DELAY: Final = Duration(0)
 
@@ -140,3 +142,36 @@ class Line:
                 return later[0][0]
             heappop(later)
         return None
+
+
+class Step:
+    """One entry of the transition table, what a store asks of it, and how often it has been taken."""
+
+    __slots__ = ("code", "final", "taken", "to")
+
+    def __init__(self, kind: Kind, to: State) -> None:
+        self.to = to
+        self.code = CODE[kind]
+        self.final = to in FINAL
+        self.taken = 0
+
+
+class Steps:
+    """The transition table as steps: `all` of it, the `new` job's, a `claim` by state, an `end` by kind."""
+
+    __slots__ = ("all", "claim", "end", "new")
+
+    def __init__(self) -> None:
+        self.all: Final = {(before, kind): Step(kind, to) for (before, kind), to in TRANSITIONS.items()}
+        self.new: Final = self.all[None, Kind.ENQUEUE]
+        self.claim: Final = {before: step for (before, kind), step in self.all.items() if kind is Kind.CLAIM}
+        self.end: Final = {kind: self.all[State.RUNNING, kind] for kind in ENDS}
+
+    def counts(self) -> dict[State, int]:
+        """Return the number of jobs in every state, which the steps taken add up to."""
+        counts = dict.fromkeys(State, 0)
+        for (before, _), step in self.all.items():
+            counts[step.to] += step.taken
+            if before is not None:
+                counts[before] -= step.taken
+        return counts

@@ -85,7 +85,11 @@ class Desk:
         Either comes after the finished attempt has been settled, durably.
         """
         if finished is not None:
-            self.let_go(finished.lease)
+            lease, held = finished.lease, self.held
+            if held.get(lease.key) is lease:
+                del held[lease.key]
+            else:
+                self.let_go(lease)
             self._finished.append(finished)
         self._present += 1
         self._look = True
@@ -136,8 +140,13 @@ class Desk:
         self._busy, self._in_flight = False, _NONE
         if False in settled:
             _refused(batch, settled)
+        held, ready = self.held, self._leases
         for lease in leases:
-            self._take(lease)
+            if self._closed or lease.key in held:
+                self._receive_late(lease)
+            else:
+                held[lease.key] = lease
+                ready.append(lease)
         if due is None or due > now or len(leases) < limit:
             self._foresee(due, now)
         else:
@@ -147,15 +156,14 @@ class Desk:
             # once it is closed.
             self._line.ring(self._in_line if self._closed else served + 1)
 
-    def _take(self, lease: Lease) -> None:
-        key = lease.key
+    def _receive_late(self, lease: Lease) -> None:
+        """Give `lease` back if the slots go home; else let it replace the one that was lost unnoticed."""
         if self._closed:
             self._finished.append(self._judge(lease, _RELEASED))
-            return
-        if key in self.held:
-            self.lose(self.held[key])  # taken from this worker without its knowing, and claimed by it again
-        self.held[key] = lease
-        self._leases.append(lease)
+        else:
+            self.lose(self.held[lease.key])
+            self.held[lease.key] = lease
+            self._leases.append(lease)
 
     def _pass_on(self) -> None:
         """Wake others for what is due beyond what was claimed: one, then two, four, ... while that goes on."""
