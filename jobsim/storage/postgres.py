@@ -189,7 +189,7 @@ class PostgresStorage:
         its commit can be seen. So the number is read first, and the locks after it.
         """
         [(last,)] = self._database.read("last_event")
-        [(lag,)] = self._database.read("under_way", last, self._database.tag)
+        [(lag,)] = self._database.read("under_way", last, self._database.tag & 0xFFFFFFFF)
         complete: int = last - (lag or 0)
         return complete
 

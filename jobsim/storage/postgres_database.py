@@ -5,6 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, Final, NamedTuple, TypeVar, TypeVarTuple
 from zlib import crc32
 
@@ -71,7 +72,7 @@ class Database:
         given = _parsed(conninfo)
         host = given.get("host") or given.get("hostaddr") or "this machine"
         self.where: Final = f"PostgreSQL database {given.get('dbname') or ''!r} on {host} (schema {schema!r})"
-        self.tag: Final = crc32(schema.encode())
+        self.tag: Final = crc32(schema.encode()) - 2**31
         self._conninfo = make_conninfo(**{**_DEFAULTS, "connect_timeout": _seconds(patience), **given})
         self._schema = schema
         self._patience = patience
@@ -83,7 +84,7 @@ class Database:
             "cursor_factory": RawCursor,
         }
         self._sql = statements(schema)
-        self._prelude = (str(patience // MILLISECOND), self.tag - 2**31)
+        self._prelude = (str(patience // MILLISECOND), self.tag)
         self._pool: ConnectionPool[Connection] | None = None
         self._pid = os.getpid()
         self._closed = False
@@ -97,7 +98,7 @@ class Database:
         """
         try:
             with self.connect() as connection:
-                prepare(connection, self._schema, self.tag - 2**31, self.where, create=create)
+                prepare(connection, self._schema, self.tag, self.where, create=create)
         except NATIVE as error:
             raise explained(error, self.where) from error
 
@@ -143,10 +144,14 @@ class Database:
 
     def close(self) -> None:
         """Close the connections; what comes later is refused."""
-        self._closed = True
-        if self._pool is not None and self._pid == os.getpid():
-            self._pool.close()
-        self._pool = None
+        with _opening:
+            self._closed = True
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            if self._pid == os.getpid():
+                pool.close()
+            else:
+                _of_parents.append(pool)
 
     def _twice(self, step: Callable[[*Ts], T], *args: *Ts) -> T:
         """Make a step, again where the connection was lost, and tell of errors in our own words."""
@@ -238,27 +243,38 @@ class Database:
             pool.putconn(connection)
 
     def _opened(self) -> ConnectionPool[Connection]:
+        pool = self._pool
+        if pool is None or self._pid != os.getpid():
+            with _opening:
+                pool = self._pool = self._made()
+        return pool
+
+    def _made(self) -> ConnectionPool[Connection]:
         if self._closed:
             raise StorageError(f"{self.where} was closed; open it again")
-        if self._pid != os.getpid():
-            if self._pool is not None:
-                _of_parents.append(self._pool)
-            self._pool, self._pid = None, os.getpid()
-        if self._pool is None:
-            self._pool = ConnectionPool(
-                self._conninfo,
-                kwargs=self._settings,
-                configure=_set_up,
-                min_size=1,
-                max_size=self._connections,
-                timeout=self._patience.seconds,
-                # Left to itself it looks for a lost server ever more seldom; so each call makes it look anew.
-                reconnect_timeout=self._patience.seconds,
-                name="jobsim",
-                open=True,
-            )
-        return self._pool
+        if self._pool is not None:
+            if self._pid == os.getpid():
+                return self._pool  # another thread was faster
+            _of_parents.append(self._pool)
+        self._pid = os.getpid()
+        return ConnectionPool(
+            self._conninfo,
+            kwargs=self._settings,
+            configure=_set_up,
+            min_size=1,
+            max_size=self._connections,
+            timeout=self._patience.seconds,
+            # Left to itself it looks for a lost server ever more seldom; so each call makes it look anew.
+            reconnect_timeout=self._patience.seconds,
+            name="jobsim",
+            open=True,
+        )
 
+
+_opening: Final = Lock()
+os.register_at_fork(
+    before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_opening.release
+)
 
 _of_parents: Final[list[ConnectionPool[Connection]]] = []
 """Pools inherited by a fork, kept for ever: closing one would end sessions that are the parent's."""

@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 
 from jobsim.testing.postgres_server import UNSAFE_BUT_FAST, PostgresServer, find_binaries
@@ -27,12 +30,24 @@ def make_server() -> Callable[[], PostgresServer]:
 
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where a PostgreSQL server is to be found."""
+    """Where a PostgreSQL server is to be found, and an empty database on it."""
     if dsn := os.environ.get("JOBSIM_TEST_POSTGRES_DSN"):
-        yield dsn
+        with _database(dsn) as made:
+            yield made
         return
     with request.getfixturevalue("make_server")() as server:
         yield server.dsn
+
+
+@contextmanager
+def _database(dsn: str) -> Iterator[str]:
+    """Make a database on a server of others, and remove it in the end."""
+    name = f"jobsim_test_{os.getpid()}"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        place = urlsplit(dsn)
+        yield urlunsplit(place._replace(path=f"/{name}", query=place.query or "connect_timeout=10"))
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture
