@@ -191,16 +191,18 @@ def encoded(calls: Iterable[Mapping[str, Any]], encode: Callable[[Mapping[str, A
     """Return the payloads of `calls`.
 
     Raises:
-        PayloadError: of the first that has none, with its place.
+        PayloadError: of the first that has none, with its place where there are several.
     """
+    calls = list(calls)
     payloads = []
     for number, call in enumerate(calls):
+        place = f"call {number}: " if len(calls) > 1 else ""
         if not isinstance(call, Mapping):
-            raise PayloadError(f"call {number}: must be a mapping of arguments by name, not {call!r}")
+            raise PayloadError(f"{place}must be a mapping of arguments by name, not {call!r}")
         try:
             payloads.append(encode(call))
         except PayloadError as error:
-            raise PayloadError(f"call {number}: {error}") from None
+            raise PayloadError(f"{place}{error}") from None
     return payloads
 
 

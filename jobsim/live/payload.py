@@ -59,9 +59,11 @@ class Arguments:
             return dict(self._signature.bind(*args, **named).arguments)
         except TypeError as error:
             strange = next((name for name in named if name not in self.names), None)
-            hint = did_you_mean(strange, self.names) if strange else ""
+            wrong = (
+                error if strange is None else f"no argument {strange!r}{did_you_mean(strange, self.names)}"
+            )
             takes = self._signature.replace(return_annotation=inspect.Signature.empty)
-            raise PayloadError(f"{self._kind}: {error}{hint}; it takes {takes}") from None
+            raise PayloadError(f"{self._kind}: {wrong}; it takes {takes}") from None
 
     def encode(self, arguments: Mapping[str, Any]) -> str:
         """Return `arguments` as JSON text that `decode` is known to accept.

@@ -70,9 +70,9 @@ def test_enqueue_writes_the_id_alone(cli: Cli) -> None:
     ("line", "said"),
     [
         (["grete", "{}"], "no handler 'grete' (did you mean 'greet'?); there are: greet"),
-        (["greet", "{}"], "greet: missing a required argument: 'name'; it takes (name: str)"),
+        (["greet", "{}"], "'JSON': greet: missing a required argument: 'name'; it takes (name: str)"),
         (["greet", '{"name": 7}'], "greet: argument name: Input should be a valid string"),
-        (["greet", '{"name": "a", "nme": 1}'], "did you mean 'name'?"),
+        (["greet", '{"name": "a", "nme": 1}'], "greet: no argument 'nme' (did you mean 'name'?)"),
         (["greet", '{"name": "a"}', "--queue", "a b"], "cannot name a queue"),
         (["greet", '{"name": "a"}', "--priority", "9999999999"], "at most 32 bits"),
     ],

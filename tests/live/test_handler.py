@@ -85,6 +85,13 @@ def test_enqueue_many_takes_none_where_one_is_wrong(call: Any, said: str) -> Non
     assert desk.taken == []
 
 
+def test_enqueue_many_names_no_place_where_there_is_one_call() -> None:
+    """A wrong call that came alone is told without its place."""
+    decorated, _ = handler()
+    with pytest.raises(PayloadError, match=r"^greet: missing a required argument: 'name'"):
+        decorated.enqueue_many([{}])
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -125,7 +125,7 @@ def test_payload_is_compact_and_in_the_order_of_the_parameters() -> None:
         ((), {}, "missing a required argument: 'order_id'"),
         ((1, "a", ["b"]), {}, "too many positional arguments"),
         ((1,), {"order_id": 2}, "multiple values for argument 'order_id'"),
-        ((), {"oder_id": 1}, "did you mean 'order_id'?"),
+        ((), {"oder_id": 1}, "no argument 'oder_id' (did you mean 'order_id'?)"),
         ((1,), {"tag": []}, "it takes (order_id: int, note: str = 'none', *, tags: list[str] = [])"),
     ],
 )
