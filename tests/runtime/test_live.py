@@ -130,7 +130,7 @@ def test_ring_of_a_cancelled_waiter_goes_to_the_next() -> None:
 
 
 def test_alarm_rings_once_at_the_earliest_time() -> None:
-    """Of several alarms the earliest rings; one in the past rings at once; later ones must be asked for anew."""
+    """Of several alarms the earliest rings, one in the past at once; later ones must be asked for anew."""
 
     async def scene(runtime: LiveRuntime) -> None:
         bell, begin = runtime.signal(), runtime.now()
