@@ -16,7 +16,7 @@ from jobsim.storage.postgres_schema import checked
 from jobsim.storage.postgres_statements import texts
 from jobsim.storage.postgres_watch import PostgresWatch
 from jobsim.storage.postgres_writes import MoreDue, Writes
-from jobsim.storage.rows import state_of
+from jobsim.storage.rows import Row, state_of
 
 PAGE: Final = 1_000
 
@@ -131,11 +131,11 @@ class PostgresStorage:
 
     def expired(self, limit: int, now: Instant, after: int = 0) -> list[Lease]:
         """Return up to `limit` leases that ended before `now`, by `Lease.key`, those above `after`."""
-        return [lease_of(row) for row in self._database.glance("expired", now, after, max(limit, 0))]
+        return self._database.glance(lease_of, "expired", now, after, max(limit, 0))
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
-        due: Instant | None = self._database.glance("next_due", texts(map(stored, queues)))[0][0]
+        [due] = self._database.glance(_instant, "next_due", texts(map(stored, queues)))
         return due
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
@@ -148,8 +148,8 @@ class PostgresStorage:
 
     def get(self, job: JobId) -> Job | None:
         """Return the job, or `None`."""
-        rows = self._database.glance("get", f"{job:032x}")
-        return job_of(rows[0]) if rows else None
+        found = self._database.glance(job_of, "get", f"{job:032x}")
+        return found[0] if found else None
 
     def find(
         self,
@@ -162,12 +162,12 @@ class PostgresStorage:
         """Return jobs in the order they were enqueued; nothing given filters nothing."""
         named = (None if name is None else stored(name) for name in (kind, queue))
         most = None if limit is None else max(limit, 0)
-        return [job_of(row) for row in self._database.read("find", texts(states or State), *named, most)]
+        return self._database.read(job_of, "find", texts(states or State), *named, most)
 
     def counts(self) -> dict[State, int]:
         """Return the number of jobs in every state."""
         counts = dict.fromkeys(State, 0)
-        counts.update((state_of(state), count) for state, count in self._database.read("counts"))
+        counts.update(self._database.read(_count, "counts"))
         return counts
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
@@ -178,9 +178,9 @@ class PostgresStorage:
         """
         last = self._complete()
         name, of_job = ("events", ()) if job is None else ("events_of_job", (f"{job:032x}",))
-        while page := self._database.glance(name, after, last, PAGE, *of_job):
-            yield from map(event_of, page)
-            after = page[-1][0]
+        while page := self._database.glance(event_of, name, after, last, PAGE, *of_job):
+            yield from page
+            after = page[-1].seq
 
     def _complete(self) -> int:
         """Return the number up to which nothing can be added to the log any more.
@@ -188,10 +188,9 @@ class PostgresStorage:
         A transaction names the last number there was before it takes its own, by a lock that it holds until
         its commit can be seen. So the number is read first, and the locks after it.
         """
-        [(last,)] = self._database.read("last_event")
-        [(lag,)] = self._database.read("under_way", last, self._database.tag & 0xFFFFFFFF)
-        complete: int = last - (lag or 0)
-        return complete
+        [last] = self._database.read(_number, "last_event")
+        [lag] = self._database.read(_number, "under_way", last, self._database.tag & 0xFFFFFFFF)
+        return last - lag
 
     def watch(self) -> PostgresWatch | None:
         """Return what hears of new jobs; `None` where that is switched off."""
@@ -199,9 +198,24 @@ class PostgresStorage:
 
     def clock(self) -> Instant:
         """Return what the server's clock shows."""
-        now: Instant = self._database.read("clock")[0][0]
-        return now
+        [now] = self._database.read(_number, "clock")
+        return Instant(now)
 
     def close(self) -> None:
         """Let go of all connections; calling it twice is harmless."""
         self._database.close()
+
+
+def _number(row: Row) -> int:
+    number: int = row[0]
+    return number
+
+
+def _instant(row: Row) -> Instant | None:
+    instant: Instant | None = row[0]
+    return instant
+
+
+def _count(row: Row) -> tuple[State, int]:
+    state, count = row
+    return state_of(state), count

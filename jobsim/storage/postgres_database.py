@@ -20,10 +20,12 @@ from jobsim.core.time import MILLISECOND, Duration
 from jobsim.storage.postgres_errors import NATIVE, explained, lost, said
 from jobsim.storage.postgres_schema import prepare
 from jobsim.storage.postgres_session import Connection, Session
-from jobsim.storage.postgres_statements import Row, statements
+from jobsim.storage.postgres_statements import statements
 from jobsim.storage.postgres_watch import PostgresWatch
+from jobsim.storage.rows import Row
 
 T = TypeVar("T")
+V = TypeVar("V")
 Ts = TypeVarTuple("Ts")
 
 _DEFAULTS: Final[dict[str, Any]] = {
@@ -122,21 +124,21 @@ class Database:
             return answer
         return self._twice(self._transact, work, args)
 
-    def read(self, name: str, *parameters: Any) -> list[Row]:
-        """Return all rows of a query.
+    def read(self, value: Callable[[Row], V], name: str, *parameters: Any) -> list[V]:
+        """Return all rows of a query, each as the `value` that it stands for.
 
         Raises:
             StorageError: they cannot be read.
         """
-        return self._twice(self._query, name, parameters)
+        return self._twice(lambda: list(map(value, self._query(name, parameters))))
 
-    def glance(self, name: str, *parameters: Any) -> list[Row]:
+    def glance(self, value: Callable[[Row], V], name: str, *parameters: Any) -> list[V]:
         """Return all rows of a query that an index answers, whatever the planner believes.
 
         Raises:
             StorageError: they cannot be read.
         """
-        return self._twice(self._query_by_index, name, parameters)
+        return self._twice(lambda: list(map(value, self._query_by_index(name, parameters))))
 
     def watch(self, channel: str) -> PostgresWatch:
         """Return what hears what is told on `channel`."""

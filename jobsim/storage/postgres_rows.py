@@ -5,7 +5,7 @@ from typing import Final
 from jobsim.core.events import Event
 from jobsim.core.job import Job, Lease
 from jobsim.storage import rows
-from jobsim.storage.rows import Row, spelled
+from jobsim.storage.rows import Row, storable
 
 _ESCAPE: Final = "\x1a"
 _NUL: Final = _ESCAPE + "0"
@@ -16,7 +16,7 @@ def stored(text: str) -> str:
     """Return `text` as it is stored: `original` brings it back, but for halves of surrogate pairs."""
     if _ESCAPE in text or "\0" in text:
         text = text.replace(_ESCAPE, _ITSELF).replace("\0", _NUL)
-    return spelled(text)
+    return storable(text)
 
 
 def original(text: str) -> str:

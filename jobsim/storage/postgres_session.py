@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 
-from jobsim.storage.postgres_statements import Row
+from jobsim.storage.rows import Row
 
 T = TypeVar("T")
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 from jobsim.core.job import JobId
 
 _DIRECTORY: Final = files("jobsim.storage") / "sql" / "postgres"
 _MIGRATION: Final = "migrate_"
-
-Row = tuple[Any, ...]
 
 
 def statements(schema: str) -> dict[str, bytes]:

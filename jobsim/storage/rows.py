@@ -16,11 +16,16 @@ _STATES: Final = {state.value: state for state in State}
 _tuple: Final = tuple.__new__
 
 
+def blob(job: JobId) -> bytes:
+    """Return `job` as its sixteen bytes."""
+    return job.to_bytes(16)
+
+
 class Meaningless(ValueError):
     """A row holds what no code of ours can have written."""
 
 
-def spelled(text: str) -> str:
+def storable(text: str) -> str:
     """Return `text` with what UTF-8 cannot say (half of a surrogate pair) spelled as JSON would."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 

@@ -11,10 +11,10 @@ from jobsim.core.errors import ConfigError, StorageError
 from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Duration, DurationLike, Instant, duration
+from jobsim.storage.rows import Row, blob, event_of, job_of, lease_of, state_of, storable
 from jobsim.storage.sqlite_database import MEMORY, Database, Durability
 from jobsim.storage.sqlite_file import resolved
-from jobsim.storage.sqlite_rows import blob, event_of, job_of, lease_of, state_of, storable
-from jobsim.storage.sqlite_statements import Row, statement
+from jobsim.storage.sqlite_statements import statement
 from jobsim.storage.sqlite_writes import Names, Writes
 
 __all__ = ["Durability", "SqliteStorage"]

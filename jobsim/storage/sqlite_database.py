@@ -12,9 +12,9 @@ import apsw
 
 from jobsim.core.errors import StorageBroken, StorageError
 from jobsim.core.time import MILLISECOND, Duration
+from jobsim.storage.rows import Row
 from jobsim.storage.sqlite_errors import NATIVE, explained
 from jobsim.storage.sqlite_file import Watch, find, migrate, recognise
-from jobsim.storage.sqlite_statements import Row
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

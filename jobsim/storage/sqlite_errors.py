@@ -12,9 +12,10 @@ from jobsim.core.errors import (
     StorageFull,
     StorageReadOnly,
 )
+from jobsim.storage.rows import Meaningless
 
-NATIVE: Final = (apsw.Error, UnicodeError, OverflowError)
-"""What the driver raises: SQLite's errors, and those of values that it cannot take."""
+NATIVE: Final = (apsw.Error, UnicodeError, OverflowError, Meaningless)
+"""What is raised below: SQLite's errors, and those of values that it cannot take, or that mean nothing."""
 
 Meaning = tuple[type[StorageError], str]
 
@@ -52,6 +53,7 @@ _BY_CLASS: Final[dict[type[Exception], Meaning]] = {
     apsw.ReadOnlyError: READ_ONLY,
     apsw.NotADBError: _CORRUPT,
     apsw.CorruptError: _CORRUPT,
+    Meaningless: _CORRUPT,
     apsw.SQLError: (StorageForeign, "{path} has not the tables of a jobsim database ({error})"),
     apsw.ConstraintError: (
         StorageError,

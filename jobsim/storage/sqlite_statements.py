@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from importlib.resources import files
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import apsw
 
-_DIRECTORY: Final = files("jobsim.storage") / "sql" / "sqlite"
+from jobsim.storage.rows import Row
 
-Row = tuple[Any, ...]
+_DIRECTORY: Final = files("jobsim.storage") / "sql" / "sqlite"
 
 
 def statement(name: str) -> str:

@@ -12,9 +12,9 @@ from jobsim.core.job import JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
 from jobsim.storage.base import ENDS, possible
+from jobsim.storage.rows import Row, blob, lease_of, state_of, storable
 from jobsim.storage.sqlite_database import Database
-from jobsim.storage.sqlite_rows import blob, lease_of, state_of, storable
-from jobsim.storage.sqlite_statements import Insert, Row, statement
+from jobsim.storage.sqlite_statements import Insert, statement
 
 WAVE: Final = 10_000
 """How many jobs that have come due one transaction marks as ready: some 30 ms of work."""
