@@ -126,7 +126,7 @@ class SimSignal:
         self._remembered = False
 
     @types.coroutine
-    def listen(self, timeout: Duration | None) -> Generator[Event, Any, bool]:
+    def listen(self, timeout: Duration | None) -> Generator[Event, bool, bool]:
         """Wait for a ring; `False` when `timeout` came first."""
         if self._remembered:
             self._remembered = False
@@ -138,10 +138,11 @@ class SimSignal:
             # One timer with a callback costs a third of SimPy's `listener | timer`.
             Timeout(environment, timeout).callbacks.append(listener.time_is_up)
         try:
-            return cast("bool", (yield listener))
+            rung: bool = yield listener
         except simpy.Interrupt:
             listener.abandon()
             raise asyncio.CancelledError from None
+        return rung
 
     def leave(self, listener: _Listener) -> None:
         """Take `listener` out of the line."""

@@ -34,7 +34,7 @@ class Book:
         self._rows: list[Row] = []
         self._running: dict[int, Row] = {}  # by `Lease.key`
         self._append = self.log.records.extend
-        self._whys = self.log.why_numbers
+        self._whys, self._workers = self.log.why_numbers, self.log.worker_numbers
         self._lines: dict[str, Line] = {}
         self._kinds: dict[str, int] = {}
         self._numbers: dict[JobId, int] = {}
@@ -72,12 +72,12 @@ class Book:
         return None if found is None else rows[found]
 
     def _accept(self, new: NewJob, now: Instant) -> None:
-        rows, step, log = self._rows, self._steps.new, self.log
+        rows, step = self._rows, self._steps.new
         number = len(rows)
         row = Row(new, number, step.to, now)
         step.taken += 1
         rows.append(row)
-        log.jobs.append(row.id)
+        self.log.jobs.append(row.id)
         (self._lines.get(row.queue) or self._new_line(row.queue)).add(row, now)
         why = self._kinds.get(row.kind) or self._new_kind(row.kind)
         self._append(_pack(now, row.run_at, number, 0, row.budget, 0, _NOBODY, why, step.code))
@@ -117,7 +117,7 @@ class Book:
         row.attempt = attempt = row.attempt + 1
         row.token = token = row.token + 1
         row.attempted = now
-        row.by = by = self.log.worker_numbers[worker]
+        row.by = by = self._workers[worker]
         key = number + 1
         # Past the constructor, which costs twice as much.
         row.lease = lease = _tuple(
@@ -192,7 +192,7 @@ class Book:
         return settled
 
     def _record(self, row: Row, now: Instant, due: Instant | None, step: Step, why: Why, by: int) -> None:
-        until, reason = -1 if due is None else due, self.log.why_numbers[why]
+        until, reason = -1 if due is None else due, self._whys[why]
         self._append(
             _pack(now, until, row.number, row.attempt, row.max_attempts, row.token, by, reason, step.code)
         )
@@ -200,7 +200,7 @@ class Book:
     def _refuse(self, lease: Lease, decision: Decision, now: Instant) -> None:
         row = self._find(lease.id)
         if row is not None:  # else there is no job whose history it could be part of
-            by, why = self.log.worker_numbers[lease.worker], self.log.why_numbers[decision.why]
+            by, why = self._workers[lease.worker], self._whys[decision.why]
             _, _, _, _, attempt, limit, _, token, *_ = lease
             self._append(_pack(now, -1, row.number, attempt, limit, token, by, why, _REFUSE))
 

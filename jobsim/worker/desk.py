@@ -55,7 +55,7 @@ class Desk:
     ) -> None:
         self.held: dict[int, Lease] = {}
         self._name = name
-        self._runtime = runtime
+        self._wait, self._call, self._now = runtime.wait, runtime.call, runtime.now
         self._storage = storage
         self._calls = calls
         self._polls = streams.stream(f"{Purpose.POLL}:{name}")
@@ -108,12 +108,12 @@ class Desk:
 
     async def _stand_in_line(self) -> None:
         self._in_line += 1
-        await self._runtime.wait(self._line)
+        await self._wait(self._line)
         self._in_line -= 1
 
     async def _be_idle(self) -> None:
         self._present -= 1
-        await self._runtime.wait(self._bell)
+        await self._wait(self._bell)
         self._present += 1
         self._look = True
 
@@ -127,10 +127,10 @@ class Desk:
         if not self._closed:
             limit = self._present
             self._bell.forget()
-        now = self._runtime.now()
+        now = self._now()
         exchange = self._storage.exchange
         try:
-            settled, leases, due = await self._runtime.call(
+            settled, leases, due = await self._call(
                 exchange, batch, self._name, self._queues, limit, self._lease, now
             )
         except RETRIED as error:
@@ -166,7 +166,7 @@ class Desk:
             self._leases.append(lease)
 
     def _pass_on(self) -> None:
-        """Wake others for what is due beyond what was claimed: one, then two, four, ... while that goes on."""
+        """Wake others for what is due beyond what was claimed: one, then two, four, while that goes on."""
         self._bell.ring(self._surge)
         self._surge = min(2 * self._surge, self._slots)
 
@@ -226,7 +226,7 @@ class Desk:
         finished, self._finished = self._finished, []
         running = list(self.held.values())
         settlements = [*finished, *(self._judge(lease, _RELEASED) for lease in running)]
-        settled = await self._calls.make(self._storage.settle, settlements, self._runtime.now())
+        settled = await self._calls.make(self._storage.settle, settlements, self._now())
         _refused(settlements, settled)
         for settlement in settlements:
             if settlement.decision.due is not None:
