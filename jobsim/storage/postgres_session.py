@@ -1,5 +1,6 @@
 """A connection to PostgreSQL while one call has it, and the transaction that the call makes."""
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Final, TypeVar
@@ -15,6 +16,10 @@ Cursor = psycopg.Cursor[Row]
 
 _BEGIN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _COMMIT: Final = b"COMMIT"
+_COMMITTED: Final = "COMMIT"
+"""The server's word for it; a commit of a transaction that has failed is answered by another."""
+
+_log: Final = logging.getLogger("jobsim.storage")
 
 
 class Session:
@@ -55,12 +60,24 @@ class Session:
         return answer, number.fetchall()[0][0]
 
     def commit(self) -> None:
-        """Make the transaction durable."""
-        if self._pipeline is not None:
-            self._connection.execute(_COMMIT)
-            if self.news is not None:
-                self._connection.execute(self._sql["notify"], (self.news,))
+        """Make the transaction durable.
+
+        Raises:
+            psycopg.Error: it was undone, or nobody knows, if the connection was lost.
+        """
+        if self._pipeline is None:
+            return
+        committed = self._connection.execute(_COMMIT)
+        if self.news is not None:
+            self._connection.execute(self._sql["notify"], (self.news,))
+        try:
             self._leave()
+        except psycopg.Error as error:
+            if committed.statusmessage != _COMMITTED:
+                raise
+            _log.warning("news of jobs could not be told: %s", error)
+        if committed.statusmessage != _COMMITTED:
+            raise psycopg.errors.TransactionRollback("the server undid the transaction")
 
     def abandon(self) -> None:
         """Undo the transaction; a connection that does not serve any more is closed, which does it, too."""

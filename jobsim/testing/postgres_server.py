@@ -26,7 +26,6 @@ UNSAFE_BUT_FAST: Final = MappingProxyType({"fsync": "off", "full_page_writes": "
 _NOBODY: Final = 65534
 _BASES: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  # a Unix socket's path holds 107 bytes at most
 _PATIENCE_S: Final = 60.0
-_TRIES: Final = 20
 _READY: Final = "database system is ready to accept connections"
 _NEEDED: Final = ("initdb", "postgres")
 
@@ -125,24 +124,18 @@ class PostgresServer:
         )
 
     def start(self) -> Self:
-        """Start it, again where it was killed, and return once it takes connections."""
-        for _ in range(_TRIES):
-            if self._started():
-                return self
-        raise StorageError("PostgreSQL does not start:\n" + "\n".join(self._said))
-
-    def _started(self) -> bool:
-        """Return `False` where it ended at once: what a killed one leaves takes a moment to go."""
+        """Start it, also where it was stopped or killed, and return once it takes connections."""
         socket = ["-h", "", "-k", str(self._directory)]
         settings = [f"-c{name}={value}" for name, value in self._settings.items()]
         self._process = self._launch("postgres", "-D", str(self._data), *socket, *settings)
         heard, ready = threading.Event(), threading.Event()
         self._reader = threading.Thread(target=self._listen, args=(self._process, heard, ready), daemon=True)
         self._reader.start()
-        if not heard.wait(_PATIENCE_S):
+        heard.wait(_PATIENCE_S)
+        if not ready.is_set():
             self.stop()
-            raise StorageError("PostgreSQL did not start in time:\n" + "\n".join(self._said))
-        return ready.is_set()
+            raise StorageError("PostgreSQL does not start:\n" + "\n".join(self._said))
+        return self
 
     def _listen(
         self, process: "subprocess.Popen[str]", heard: threading.Event, ready: threading.Event

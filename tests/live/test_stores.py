@@ -1,5 +1,6 @@
 """What a queue's URL names, and what each process has of it."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ def test_a_server_is_no_memory_and_keeps_its_secret() -> None:
     address = Address.of("postgresql://me:secret@host/jobs?schema=mine")
     assert not address.in_memory
     assert str(address) == "postgresql://me:***@host/jobs?schema=mine"
+
+
+def test_missing_driver_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server is no use without the library that talks to it."""
+    monkeypatch.setitem(sys.modules, "jobsim.storage.postgres", None)
+    with pytest.raises(StorageError, match=r"needs psycopg.*pip install 'jobsim\[postgres\]'"):
+        Address.of("postgresql:///jobs").open()
 
 
 def test_a_presence_opens_once() -> None:

@@ -237,3 +237,12 @@ def test_text_that_cannot_be_stored_keeps_nothing(postgres: str, schema: str) ->
     add(storage, new(1, kind="k\ud800"))
     assert stored(storage, job_id(1)).kind == "k\\ud800"
     storage.close()
+
+
+def test_news_that_cannot_be_told_undoes_nothing(postgres: str, schema: str) -> None:
+    """Where those who listen cannot be told, the jobs are accepted all the same, and found by looking."""
+    storage = PostgresStorage(postgres, schema=schema)
+    storage._writes._channel = "x" * 99
+    assert add(storage, new(1)) == [job_id(1)]
+    assert [lease.id for lease in claim(storage)] == [job_id(1)]
+    storage.close()
