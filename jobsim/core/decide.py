@@ -55,6 +55,8 @@ class Settlement(NamedTuple):
     decision: Decision
 
 
+_tuple: Final = tuple.__new__
+_RETRY: Final = Kind.RETRY
 _SUCCESS: Final = Decision(Kind.SUCCEED, Why("succeeded"))
 _LOST_ERROR: Final = Error("jobsim.Lost", "the lease ended without a settlement")
 LOST: Final = "lost"
@@ -108,7 +110,8 @@ def _retry_or_bury(
     due = Instant(now + delay)
     if policy.max_age is not None and due - lease.enqueued > policy.max_age:
         return Decision(Kind.DEAD_LETTER, Why(outcome, "too_old", text))
-    return Decision(Kind.RETRY, Why(outcome, reason, text), due, delay)
+    # Past the constructors, which cost more than all that is decided here.
+    return _tuple(Decision, (_RETRY, _tuple(Why, (outcome, reason, text)), due, delay, None))
 
 
 def _delay(lease: Lease, policy: RetryPolicy, random: Stream) -> tuple[Duration, str]:

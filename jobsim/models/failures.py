@@ -1,12 +1,12 @@
 """What befalls attempts: each model looks at when an attempt starts and at one uniform number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from jobsim.core.outcome import Error
+from jobsim.core.outcome import Error, Failed
 from jobsim.core.time import Duration
 from jobsim.models.base import Model
 from jobsim.models.fields import (
@@ -25,6 +25,10 @@ class Fault:
 
     error: Error
     takes: Duration | None = None
+    outcome: Failed = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outcome", Failed(self.error))
 
 
 class Independent(Model):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from jobsim.core.job import KEY_MASK, Lease
-from jobsim.core.outcome import SUCCEEDED, Failed, Outcome
+from jobsim.core.outcome import SUCCEEDED, Outcome
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import Instant
 from jobsim.runtime.base import Runtime
@@ -37,7 +37,7 @@ class ModelExecutor:
         if takes is None:
             takes = kind.draw(self._numbers(key, attempt))
         await self._sleep(takes)
-        return SUCCEEDED if fault is None else Failed(fault.error)
+        return SUCCEEDED if fault is None else fault.outcome
 
     def abandon(self, lease: Lease) -> None:
         """Do nothing: what has begun out there goes on, and its outcome is refused."""

@@ -45,13 +45,26 @@ class Run:
     ended: Instant
 
 
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Let no garbage be looked for: a run leaves none in cycles, and all that it keeps would be searched."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_collector_paused()  # around the call, so that what the run has kept is gone when the collector comes back
 def run_world(scenario: Scenario, policy: RetryPolicy, seed: int, storage: str = "memory") -> Run:
     """Run `scenario` once under `policy` and return what happened; equal arguments give equal runs.
 
     Raises:
         ConfigError: there is no such storage.
     """
-    with _collector_paused(), _opened(storage) as store:
+    with _opened(storage) as store:
         stage = _Stage(scenario, policy, seed, store)
         stage.play()
         log = store.log if isinstance(store, Book) else EventLog.of(store.events())
@@ -60,18 +73,6 @@ def run_world(scenario: Scenario, policy: RetryPolicy, seed: int, storage: str =
 
 def _end(log: EventLog) -> Instant:
     return max((event.at for event in log.since(len(log) - 1)), default=BEGAN)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Let no garbage be looked for: a run leaves none in cycles, and all it keeps would be searched."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @contextmanager
