@@ -28,6 +28,8 @@ from jobsim.worker.calls import RETRIED, StorageCalls
 from jobsim.worker.judge import Judge
 from jobsim.worker.settings import WorkerSettings
 
+Exchanged = tuple[list[bool], list[Lease], Instant | None]
+
 _EVERYBODY: Final = 1 << 30
 _NONE: Final = ()
 _RELEASED: Final = Released()
@@ -70,7 +72,6 @@ class Desk:
         self._finished: list[Settlement] = []
         self._in_flight: Sequence[Settlement] = _NONE
         self._leases: deque[Lease] = deque()
-        self._present = 0
         self._line = runtime.signal()
         self._in_line = 0
         self._busy = False
@@ -91,7 +92,6 @@ class Desk:
             else:
                 self.let_go(lease)
             self._finished.append(finished)
-        self._present += 1
         self._look = True
         while not self._leases:
             if self._busy:
@@ -99,11 +99,9 @@ class Desk:
             elif self._finished or (self._look and not self._closed):
                 await self._exchange()
             elif self._closed:
-                self._present -= 1
                 return None
             else:
                 await self._be_idle()
-        self._present -= 1
         return self._leases.popleft()
 
     async def _stand_in_line(self) -> None:
@@ -112,20 +110,18 @@ class Desk:
         self._in_line -= 1
 
     async def _be_idle(self) -> None:
-        self._present -= 1
         await self._wait(self._bell)
-        self._present += 1
         self._look = True
 
     async def _exchange(self) -> None:
-        """Settle all that is finished, claim for every slot that is present, and see what is due next."""
+        """Settle all that is finished, claim for this slot and all in line, and see what is due next."""
         self._busy, self._look = True, False
         served = self._in_line
         batch, self._finished = self._finished, []
         self._in_flight = batch
         limit = 0
         if not self._closed:
-            limit = self._present
+            limit = 1 + served
             self._bell.forget()
         now = self._now()
         exchange = self._storage.exchange
@@ -134,9 +130,8 @@ class Desk:
                 exchange, batch, self._name, self._queues, limit, self._lease, now
             )
         except RETRIED as error:
-            settled, leases, due = await self._calls.again(
-                error, exchange, batch, self._name, self._queues, limit, self._lease, now
-            )
+            settled, leases, due = await self._calls.again(error, self._exchange_late, batch, limit)
+            now = self._now()
         self._busy, self._in_flight = False, _NONE
         if False in settled:
             _refused(batch, settled)
@@ -156,10 +151,14 @@ class Desk:
             # once it is closed.
             self._line.ring(self._in_line if self._closed else served + 1)
 
+    def _exchange_late(self, batch: Sequence[Settlement], limit: int) -> Exchanged:
+        """Make an exchange that has failed before, by the present time: its leases begin when they are got."""
+        return self._storage.exchange(batch, self._name, self._queues, limit, self._lease, self._now())
+
     def _receive_late(self, lease: Lease) -> None:
         """Give `lease` back if the slots go home; else let it replace the one that was lost unnoticed."""
         if self._closed:
-            self._finished.append(self._judge(lease, _RELEASED))
+        """Make an exchange that has failed before, by the present time: leases begin when they are got."""
         else:
             self.lose(self.held[lease.key])
             self.held[lease.key] = lease
@@ -170,15 +169,16 @@ class Desk:
         self._bell.ring(self._surge)
         self._surge = min(2 * self._surge, self._slots)
 
-    def _foresee(self, due: Instant | None, now: Instant) -> None:
+    def _foresee(self, due: Instant | None, looked: Instant) -> None:
         """Let the bell ring when the next job is due, and after a while anyway."""
         self._surge = 1
-        if self._next_poll <= now:
+        now = self._now()  # the clock may have been set since jobs were `looked` for
+        if not now < self._next_poll <= now + 2 * self._poll:  # it is past, or the clock was set back
             # Spread over half the interval, so that many workers do not all look at once.
             spread = 0.75 + 0.5 * self._polls.random()
             self._next_poll = Instant(now + 1 + int(self._poll * spread))
-        self._bell.ring_at(due if due is not None and now < due < self._next_poll else self._next_poll)
-        if self._burst and not (self.held or self._finished) and (due is None or due > now):
+        self._bell.ring_at(due if due is not None and looked < due < self._next_poll else self._next_poll)
+        if self._burst and not (self.held or self._finished) and (due is None or due > looked):
             self.close()
 
     def let_go(self, lease: Lease) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from jobsim.core.job import JobId, Lease
 from jobsim.core.time import Duration, Instant
 from jobsim.runtime.base import Runtime
 from jobsim.storage.base import Storage
@@ -17,14 +18,20 @@ async def heartbeat(
 ) -> None:
     """Extend the leases that `desk` holds to `length` from now, `BEATS` times a lease, for ever."""
     period = Duration(max(1, length // BEATS))
+
+    def extend(leases: list[Lease]) -> tuple[set[JobId], Instant]:
+        # It looks at the clock itself: on a busy store, it may be called again much later.
+        now = runtime.now()
+        until = Instant(now + length)
+        return storage.extend(leases, until, now), until
+
     while True:
         await runtime.sleep(period)
         now = runtime.now()
-        until = Instant(now + length)
         old = [lease for lease in desk.unsettled() if lease.until - now <= length - period]
         if not old:
             continue
-        kept = await calls.make(storage.extend, old, until, now)
+        kept, until = await calls.make(extend, old)
         for lease in old:
             if lease.id in kept:
                 desk.renewed(lease, until)
