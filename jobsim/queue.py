@@ -272,7 +272,7 @@ class Queue:
             burst=burst,
         )
         worker = LiveWorker(self.storage, self.handlers, self.policy, settings, self._here.clock)
-        self._here.workers.add(worker)
+        self._here.enlist(worker)
         return worker
 
     def run_worker(self, **settings: Unpack[WorkerOptions]) -> None:

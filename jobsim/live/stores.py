@@ -140,6 +140,11 @@ class Presence:
         self._clock: ServerClock | None = None
         self._closed = False
 
+    def enlist(self, worker: "LiveWorker") -> None:
+        """Add a worker; to another set, as threads that enqueue may be going through this one."""
+        with self._lock:
+            self.workers = WeakSet((*self.workers, worker))
+
     def open(self) -> Storage:
         """Return the store.
 

@@ -265,3 +265,19 @@ def test_every_worker_has_a_name_of_its_own(queue: Queue) -> None:
     """A restarted worker is never taken for the one before."""
     queue.job(name="work")(lambda: None)
     assert len({queue.worker().name for _ in range(50)}) == 50
+
+
+def test_a_worker_made_while_a_job_is_enqueued_does_not_spoil_that(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An enqueue that was committed returns, whatever workers another thread makes meanwhile."""
+    handler = queue.job(name="work")(lambda: None)
+    made = [queue.worker(), queue.worker()]
+
+    def ring(_self: LiveWorker, _count: int) -> None:
+        made.append(queue.worker())
+
+    monkeypatch.setattr(LiveWorker, "ring", ring)
+    job = handler.enqueue()
+    assert queue.get(job).state is State.PENDING
+    assert len(made) > 2
