@@ -95,6 +95,7 @@ class HandlerExecutor:
             self._start(run)
         except RuntimeError as error:  # the system gives no more threads
             return raised(error, run.attempt)
+        run.limit_time()
         self._free -= 1
         self._runs[lease.key, lease.token] = run
         try:
@@ -158,8 +159,12 @@ class _Run:
         self._verdict: Outcome | None = None
         self._thread: LoopThread | None = None
         self._task: asyncio.Task[Outcome] | None = None
-        limit = handler.terms.limit
-        self._timer = None if limit is None else loop.call_later(limit / SECOND, self._time_is_up, limit)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def limit_time(self) -> None:
+        """Let it end when its time is up, if that is limited."""
+        if (limit := self.handler.terms.limit) is not None:
+            self._timer = self._loop.call_later(limit / SECOND, self._time_is_up, limit)
 
     def work(self) -> None:
         """Run the sync handler, in the thread that calls this."""

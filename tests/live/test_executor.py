@@ -374,3 +374,21 @@ def test_a_system_without_threads_costs_an_attempt(
         assert await executor.execute(lease(2)) == SUCCEEDED
 
     play(scene, handler(lambda: None), slots=1)
+
+
+def test_an_attempt_for_which_there_is_no_thread_leaves_no_timer(
+    play: Play, lease: MakeLease, handler: MakeHandler, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """Where the system gives no thread the attempt fails, and is not said to have overrun its time later."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads.HandlerThreads, "start", refuse)
+
+    async def scene(runtime: LiveRuntime, executor: HandlerExecutor) -> None:
+        assert isinstance(await executor.execute(lease()), Failed)
+        await runtime.sleep(Duration(5 * SHORT))
+        assert "ran longer" not in caplog.text
+
+    play(scene, handler(lambda: None, timeout=SHORT))
