@@ -152,13 +152,13 @@ class Desk:
             self._line.ring(self._in_line if self._closed else served + 1)
 
     def _exchange_late(self, batch: Sequence[Settlement], limit: int) -> Exchanged:
-        """Make an exchange that has failed before, by the present time: its leases begin when they are got."""
+        """Make an exchange that has failed before, by the present time: leases begin when they are got."""
         return self._storage.exchange(batch, self._name, self._queues, limit, self._lease, self._now())
 
     def _receive_late(self, lease: Lease) -> None:
         """Give `lease` back if the slots go home; else let it replace the one that was lost unnoticed."""
         if self._closed:
-        """Make an exchange that has failed before, by the present time: leases begin when they are got."""
+            self._finished.append(self._judge(lease, _RELEASED))
         else:
             self.lose(self.held[lease.key])
             self.held[lease.key] = lease
