@@ -169,6 +169,10 @@ class SimRuntime:
         """Wait for `duration`."""
         return _until(Timeout(self._environment, duration))
 
+    def after(self, duration: Duration, value: T) -> Awaitable[T]:
+        """Wait for `duration` and return `value`, which is known already."""
+        return _until(Timeout(self._environment, duration, value))
+
     def wait(self, signal: Signal, timeout: Duration | None = None) -> Awaitable[bool]:
         """Wait for a ring of `signal`; `False` when `timeout` came first."""
         if not isinstance(signal, SimSignal):

@@ -1,12 +1,12 @@
 """The simulation's executor: how long an attempt takes and what befalls it, from keyed randomness."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 from jobsim.core.job import KEY_MASK, Lease
 from jobsim.core.outcome import SUCCEEDED, Outcome
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import Instant
-from jobsim.runtime.base import Runtime
+from jobsim.runtime.sim import SimRuntime
 from jobsim.sim.scenario import JobClass
 
 
@@ -17,13 +17,13 @@ class ModelExecutor:
     nothing that happened to other jobs.
     """
 
-    def __init__(self, runtime: Runtime, kinds: Iterable[JobClass], streams: Streams, began: Instant) -> None:
-        self._now, self._sleep = runtime.now, runtime.sleep
+    def __init__(self, runtime: SimRuntime, kinds: Iterable[JobClass], streams: Streams, began: Instant) -> None:
+        self._now, self._after = runtime.now, runtime.after
         self._kinds = {job.kind: _Kind(job, streams) for job in kinds}
         self._numbers = streams.numbers(Purpose.SERVICE)
         self._began = began
 
-    async def execute(self, lease: Lease) -> Outcome:
+    def execute(self, lease: Lease) -> Awaitable[Outcome]:
         """Take as long as the model says, and end as it says."""
         kind = self._kinds[lease.kind]
         key, attempt = lease.id & KEY_MASK, lease.attempt
@@ -36,8 +36,7 @@ class ModelExecutor:
                 break
         if takes is None:
             takes = kind.draw(self._numbers(key, attempt))
-        await self._sleep(takes)
-        return SUCCEEDED if fault is None else fault.outcome
+        return self._after(takes, SUCCEEDED if fault is None else fault.outcome)
 
     def abandon(self, lease: Lease) -> None:
         """Do nothing: what has begun out there goes on, and its outcome is refused."""
