@@ -10,6 +10,7 @@ from jobsim.core.errors import StorageError
 from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Duration, DurationLike, Instant, duration
+from jobsim.storage.postgres_connections import Connections
 from jobsim.storage.postgres_database import Database
 from jobsim.storage.postgres_rows import event_of, job_of, lease_of, stored
 from jobsim.storage.postgres_schema import checked
@@ -46,16 +47,11 @@ class PostgresStorage:
         create: bool = True,
     ) -> None:
         self.schema: Final = checked(schema)
+        waits = duration(patience, "patience")
+        pool = Connections(conninfo, waits, connections, prepared=prepared)
         self._listen = listen
         self._writes = Writes(self.schema)
-        self._database = Database(
-            conninfo,
-            self.schema,
-            duration(patience, "patience"),
-            connections,
-            self._writes.names.forget,
-            prepared=prepared,
-        )
+        self._database = Database(pool, self.schema, waits, self._writes.names.forget)
         self._database.open(create=create)
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
@@ -63,7 +59,7 @@ class PostgresStorage:
         if not jobs:
             return []
         try:
-            return self._database.write(self._writes.enqueue, jobs, now)
+            return self._database.write(self._writes.enqueue, now, jobs)
         except StorageError as error:
             if isinstance(error.__cause__, errors.UniqueViolation):
                 self._refuse_taken(jobs, error)
@@ -89,7 +85,7 @@ class PostgresStorage:
 
     def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
         """Write what became of finished attempts; `False` where the lease was no longer held."""
-        return self._database.write(self._writes.settle, settlements, now) if settlements else []
+        return self._database.write(self._writes.settle, now, settlements) if settlements else []
 
     def exchange(
         self,
@@ -115,19 +111,18 @@ class PostgresStorage:
         now: Instant,
     ) -> tuple[list[bool], list[Lease], Instant | None]:
         wanted = tuple(dict.fromkeys(queues))
-        until = Instant(now + lease)
         write, writes = self._database.write, self._writes
         while True:
             try:
-                return write(writes.exchange, settlements, worker, wanted, limit, until, now)
+                return write(writes.exchange, now, settlements, worker, wanted, limit, lease)
             except MoreDue:
                 # In transactions of their own, so that nobody waits long for one to end.
-                while write(writes.promote, wanted, now):
+                while write(writes.promote, now, wanted):
                     pass
 
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
         """Let `leases` last until `until`, never less than before; return the ids still held."""
-        return self._database.write(self._writes.extend, leases, until, now) if leases else set()
+        return self._database.write(self._writes.extend, now, leases, until) if leases else set()
 
     def expired(self, limit: int, now: Instant, after: int = 0) -> list[Lease]:
         """Return up to `limit` leases that ended before `now`, by `Lease.key`, those above `after`."""
@@ -140,11 +135,11 @@ class PostgresStorage:
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
         """Make dead letters pending again, due now; `False` where that is not possible."""
-        return self._database.write(self._writes.requeue, ids, now) if ids else []
+        return self._database.write(self._writes.requeue, now, ids) if ids else []
 
     def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
         """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
-        return self._database.write(self._writes.cancel, ids, now, reason) if ids else []
+        return self._database.write(self._writes.cancel, now, ids, reason) if ids else []
 
     def get(self, job: JobId) -> Job | None:
         """Return the job, or `None`."""

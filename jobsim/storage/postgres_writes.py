@@ -10,7 +10,7 @@ from typing import Final
 
 from jobsim.core.decide import LOST, Settlement, Why
 from jobsim.core.job import JobId, Lease, NewJob, State, WorkerId
-from jobsim.core.time import SECOND, Instant
+from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
 from jobsim.storage.base import ENDS, possible
 from jobsim.storage.postgres_rows import lease_of, stored
@@ -84,7 +84,7 @@ class Writes:
         self.names: Final = Names()
         self._channel = channel
 
-    def enqueue(self, session: Session, jobs: Sequence[NewJob], now: Instant) -> Callable[[], list[JobId]]:
+    def enqueue(self, session: Session, now: Instant, jobs: Sequence[NewJob]) -> Callable[[], list[JobId]]:
         """Store `jobs`; see `Storage.enqueue`."""
         whys = {kind: self.names.why(session, Why("", kind)) for kind in {job.kind for job in jobs}}
         for low in range(0, len(jobs), CHUNK):
@@ -107,7 +107,7 @@ class Writes:
             session.news = self._channel
         return lambda: [job.id for job in jobs]
 
-    def promote(self, session: Session, queues: Sequence[str], now: Instant) -> Callable[[], bool]:
+    def promote(self, session: Session, now: Instant, queues: Sequence[str]) -> Callable[[], bool]:
         """Mark jobs that have come due as ready; tell whether there may be more."""
         marked = session.run("promote", texts(map(stored, queues)), now, WAVE)
         return lambda: marked.fetchall()[0][0] >= WAVE
@@ -115,22 +115,24 @@ class Writes:
     def exchange(
         self,
         session: Session,
+        now: Instant,
         settlements: Sequence[Settlement],
         worker: WorkerId,
         queues: Sequence[str],
         limit: int,
-        until: Instant,
-        now: Instant,
+        lease: Duration,
     ) -> Callable[[], tuple[list[bool], list[Lease], Instant | None]]:
         """Settle, claim, and see what is due next; see `Storage.exchange`.
 
         The answer raises `MoreDue` where jobs had come due of which not all are marked as ready.
         """
         number = self.names.worker(session, worker)
-        settled = self.settle(session, settlements, now)
+        settled = self.settle(session, now, settlements)
         names = texts(map(stored, queues))
-        more = self.promote(session, queues, now)
-        claimed = session.run("claim", names, now, limit, _CLAIMED, until, number, Kind.CLAIM, stored(worker))
+        more = self.promote(session, now, queues)
+        claimed = session.run(
+            "claim", names, now, limit, _CLAIMED, now + lease, number, Kind.CLAIM, stored(worker)
+        )
 
         def answer() -> tuple[list[bool], list[Lease], Instant | None]:
             if more():
@@ -144,7 +146,7 @@ class Writes:
         return answer
 
     def settle(
-        self, session: Session, settlements: Sequence[Settlement], now: Instant
+        self, session: Session, now: Instant, settlements: Sequence[Settlement]
     ) -> Callable[[], list[bool]]:
         """Write what became of attempts; see `Storage.settle`."""
         if not settlements:
@@ -179,14 +181,14 @@ class Writes:
         )
 
     def extend(
-        self, session: Session, leases: Sequence[Lease], until: Instant, now: Instant
+        self, session: Session, now: Instant, leases: Sequence[Lease], until: Instant
     ) -> Callable[[], set[JobId]]:
         """Prolong leases; see `Storage.extend`."""
         workers = numbers(self.names.worker(session, lease.worker) for lease in leases)
         held = session.run("extend", *_of_leases(leases), workers, until, now, Kind.EXTEND)
         return lambda: {leases[place - 1].id for (place,) in held.fetchall()}
 
-    def requeue(self, session: Session, ids: Sequence[JobId], now: Instant) -> Callable[[], list[bool]]:
+    def requeue(self, session: Session, now: Instant, ids: Sequence[JobId]) -> Callable[[], list[bool]]:
         """Give jobs a new budget; see `Storage.requeue`."""
         movable = _movable(session, ids, Kind.REQUEUE)
         if movable:
@@ -198,7 +200,7 @@ class Writes:
         return lambda: [movable.pop(id_, None) is not None for id_ in ids]
 
     def cancel(
-        self, session: Session, ids: Sequence[JobId], now: Instant, reason: str
+        self, session: Session, now: Instant, ids: Sequence[JobId], reason: str
     ) -> Callable[[], list[bool]]:
         """Cancel jobs; see `Storage.cancel`."""
         why = self.names.why(session, Why("cancelled", "operator"))

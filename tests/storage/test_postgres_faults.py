@@ -148,12 +148,12 @@ def test_call_of_unknown_fate_answers_when_it_is_made_again(
     storage = over_wire
     lease = start(storage, 1)
     add(storage, new(2))
-    exchange = ([Settlement(lease, SUCCEED)], ANN, QUEUES, 1, MINUTE, at(5))
+    exchange = ([Settlement(lease, SUCCEED)], ANN, QUEUES, 1, MINUTE)
     wire.losing, wire.down = "reply", True
     with pytest.raises(StorageUnavailable, match=r"nobody knows whether the call was kept.*again"):
-        storage.exchange(*exchange)
+        storage.exchange(*exchange, at(5))
     wire.down = False
-    settled, leases, due = storage.exchange(*exchange)
+    settled, leases, due = storage.exchange(*exchange, at(7))
     assert (settled, [lease.id for lease in leases], due) == ([True], [job_id(2)], None)
     assert kinds(storage) == [Kind.ENQUEUE, Kind.CLAIM, Kind.ENQUEUE, Kind.SUCCEED, Kind.CLAIM]
     assert not settle(storage, lease, SUCCEED, now=at(6))

@@ -158,7 +158,7 @@ def test_session_is_left_as_it_was(postgres: str, schema: str) -> None:
         settle(storage, start(storage, number), SUCCEED)
     storage.cancel([job_id(1)], new(1).run_at)
     assert storage.watch() is None
-    with storage._database._connection() as connection:
+    with storage._database._connections.borrow() as connection:
         for query, found in (
             ("SELECT count(*) FROM pg_prepared_statements", 0),
             ("SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'", 0),

@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from jobsim.core.job import JobId
+from jobsim.core.time import Instant
 from jobsim.core.transitions import Kind
 from jobsim.storage.postgres import PostgresStorage
 from jobsim.storage.postgres_session import Session
@@ -18,6 +19,7 @@ from jobsim.testing.conformance_base import (
     ANN,
     BEGAN,
     BOB,
+    MINUTE,
     SUCCEED,
     add,
     at,
@@ -51,7 +53,7 @@ def under_way(storage: PostgresStorage, work: Callable[[Session], Callable[[], o
     """Make a call in another thread, which has written all but its commit meanwhile."""
     written, go_on = threading.Event(), threading.Event()
 
-    def slowly(session: Session) -> Callable[[], None]:
+    def slowly(session: Session, _: Instant) -> Callable[[], None]:
         reply = work(session)
 
         def answer() -> None:
@@ -63,7 +65,7 @@ def under_way(storage: PostgresStorage, work: Callable[[Session], Callable[[], o
         return answer
 
     with ThreadPoolExecutor(1) as thread:
-        done = thread.submit(storage._database.write, slowly)
+        done = thread.submit(storage._database.write, slowly, BEGAN)
         assert written.wait(60)
         try:
             yield
@@ -101,9 +103,9 @@ def test_claim_does_not_wait_for_another(storage: PostgresStorage) -> None:
     """What another is just taking, or marking as due, is passed over."""
     add(storage, *(new(n) for n in range(5)), *(new(n, run_at=at(1), queue="later") for n in range(5, 9)))
     writes = storage._writes
-    with under_way(storage, lambda s: writes.exchange(s, (), ANN, ("default",), 2, at(60), BEGAN)):
+    with under_way(storage, lambda s: writes.exchange(s, BEGAN, (), ANN, ("default",), 2, MINUTE)):
         assert [lease.id for lease in claim(storage, worker=BOB)] == [job_id(3), job_id(4)]
-    with under_way(storage, lambda s: writes.promote(s, ("later",), at(1))):
+    with under_way(storage, lambda s: writes.promote(s, at(1), ("later",))):
         assert claim(storage, queues=("later",), now=at(1)) == []
     assert len(claim(storage, queues=("default", "later"), now=at(1))) == 5
 
@@ -112,7 +114,7 @@ def test_settlement_waits_for_another_of_the_same_job(storage: PostgresStorage) 
     """The second of two that end one attempt at the same time hears that it came too late."""
     lease = start(storage)
     with ThreadPoolExecutor(1) as thread:
-        with under_way(storage, lambda s: storage._writes.cancel(s, [lease.id], at(1), "")):
+        with under_way(storage, lambda s: storage._writes.cancel(s, at(1), [lease.id], "")):
             late = thread.submit(settle, storage, lease, SUCCEED, at(2))
         assert late.result() is False
     kinds = [event.kind for event in storage.events()]
@@ -122,7 +124,7 @@ def test_settlement_waits_for_another_of_the_same_job(storage: PostgresStorage) 
 def test_reader_of_the_log_misses_nothing(storage: PostgresStorage) -> None:
     """Events beyond those that are still under way are held back until these can be read, too."""
     add(storage, new(1))
-    with under_way(storage, lambda s: storage._writes.enqueue(s, [new(2), new(3)], BEGAN)):
+    with under_way(storage, lambda s: storage._writes.enqueue(s, BEGAN, [new(2), new(3)])):
         add(storage, new(4))
         seen = list(storage.events())
         assert [event.job for event in seen] == [job_id(1)]

@@ -1,0 +1,141 @@
+"""Connections of one process to a PostgreSQL database: a pool of them, and single ones."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any, Final
+
+import psycopg
+from psycopg import RawCursor
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.numeric import Int8Dumper
+from psycopg_pool import ConnectionPool
+
+from jobsim.core.errors import ConfigError, StorageError
+from jobsim.core.time import Duration
+from jobsim.storage.postgres_errors import said
+from jobsim.storage.postgres_session import Connection
+
+_DEFAULTS: Final[dict[str, Any]] = {
+    "application_name": "jobsim",
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""So that a server which vanished without a word is not waited for, for hours."""
+
+_OFTEN: Final = 5
+"""How often a connection runs a statement before it is worth being prepared."""
+
+
+class Connections:
+    """At most `most` connections at a time; `patience` is how long to wait for one, or for the server.
+
+    Raises:
+        ConfigError: `conninfo` cannot be read.
+    """
+
+    def __init__(self, conninfo: str, patience: Duration, most: int, *, prepared: bool) -> None:
+        given = _parsed(conninfo)
+        host = given.get("host") or given.get("hostaddr") or "this machine"
+        self.where: Final = f"PostgreSQL database {given.get('dbname') or ''!r} on {host}"
+        self._conninfo = make_conninfo(**{**_DEFAULTS, "connect_timeout": _whole(patience), **given})
+        self._patience = patience
+        self._most = most
+        self._settings: dict[str, Any] = {
+            "autocommit": True,
+            "prepare_threshold": _OFTEN if prepared else None,
+            "cursor_factory": RawCursor,
+        }
+        self._pool: ConnectionPool[Connection] | None = None
+        self._pid = os.getpid()
+        self._closed = False
+
+    def single(self) -> Connection:
+        """Return a connection beside the pool, for its caller to close."""
+        connection = psycopg.connect(self._conninfo, **self._settings)
+        _set_up(connection)
+        return connection
+
+    @contextmanager
+    def borrow(self) -> Iterator[Connection]:
+        """Give out a connection of the pool.
+
+        Raises:
+            StorageError: they were closed.
+        """
+        pool = self._pool
+        if pool is None or self._pid != os.getpid():
+            with _opening:
+                pool = self._pool = self._opened()
+        connection = pool.getconn()
+        try:
+            yield connection
+        finally:
+            pool.putconn(connection)
+
+    def _opened(self) -> ConnectionPool[Connection]:
+        if self._closed:
+            raise StorageError(f"{self.where} was closed; open it again")
+        if self._pool is not None:
+            if self._pid == os.getpid():
+                return self._pool  # another thread was faster
+            _of_parents.append(self._pool)
+        self._pid = os.getpid()
+        return ConnectionPool(
+            self._conninfo,
+            kwargs=self._settings,
+            configure=_set_up,
+            min_size=1,
+            max_size=self._most,
+            timeout=self._patience.seconds,
+            # Left to itself it looks for a lost server ever more seldom; so each call makes it look anew.
+            reconnect_timeout=self._patience.seconds,
+            name="jobsim",
+            open=True,
+        )
+
+    def weed(self) -> None:
+        """Let go of connections that do not serve any more."""
+        if self._pool is not None:
+            self._pool.check()
+
+    def close(self) -> None:
+        """Let go of all; who asks for one later is refused."""
+        with _opening:
+            self._closed = True
+            pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        if self._pid == os.getpid():
+            pool.close()
+        else:
+            _of_parents.append(pool)
+
+
+_opening: Final = Lock()
+os.register_at_fork(
+    before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_opening.release
+)
+
+_of_parents: Final[list[ConnectionPool[Connection]]] = []
+"""Pools inherited by a fork, kept for ever: closing one would end sessions that are the parent's."""
+
+
+def _parsed(conninfo: str) -> dict[str, Any]:
+    try:
+        return conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError as error:
+        raise ConfigError(f"{said(error)}; write for example postgresql://user@host/database") from None
+
+
+def _whole(patience: Duration) -> int:
+    """Return `patience` in seconds, as libpq takes them: whole, and 2 at least."""
+    return max(2, round(patience.seconds))
+
+
+def _set_up(connection: Connection) -> None:
+    # One type for all numbers, so that each statement is prepared once, not once for each length of number.
+    connection.adapters.register_dumper(int, Int8Dumper)
