@@ -58,13 +58,24 @@ class World:
         Then all machines are switched off: what still runs is closed where it stands.
 
         Raises:
+            TypeError: something other than a verb was awaited.
             Exception: what `root`, or anything started beside it, raised.
         """
         try:
             return cast("T", self._environment.run(self.machine().start(root)))
+        except AttributeError as error:
+            _check_awaited(error)
+            raise
         finally:
             for machine in self._machines:
                 machine.switch_off()
+
+
+def _check_awaited(error: AttributeError) -> None:
+    """Say what was wrong where SimPy cannot, as it looks for the frame that only a generator has."""
+    if error.name == "gi_frame" and isinstance(error.obj, types.CoroutineType):
+        name = error.obj.__qualname__
+        raise TypeError(f"{name} awaited something other than the verbs of the runtime") from None
 
 
 class _Listener(Event):
