@@ -15,7 +15,7 @@ Ts = TypeVarTuple("Ts")
 
 PATIENCE: Final = Exponential(base="50ms", cap="5s", jitter="equal")
 TRIES: Final = 12
-"""With `PATIENCE`, half a minute to a minute: longer than a backup or a burst of other writers."""
+"""With `PATIENCE`, a quarter to half a minute: longer than a backup or a burst of other writers."""
 
 RETRIED: Final = (StorageBusy, StorageFull, StorageUnavailable)
 """What may pass by itself."""
