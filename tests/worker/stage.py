@@ -1,6 +1,5 @@
 """What the tests of the worker share: a world, a store that keeps notes and fails on demand, and a cast."""
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
@@ -45,12 +44,12 @@ class Store(MemoryStorage):
         super().__init__()
         self.exchanges: list[Exchange] = []
         self.looks: list[tuple[int, int]] = []
-        self.errors: dict[str, deque[StorageError]] = {}
+        self.errors: dict[str, list[StorageError]] = {}
         self._stage = stage
 
     def _may_fail(self, method: str) -> None:
         if self.errors.get(method):
-            raise self.errors[method].popleft()
+            raise self.errors[method].pop(0)
 
     def exchange(
         self,
