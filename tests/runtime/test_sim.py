@@ -128,6 +128,21 @@ def test_alarm_rings_once_at_the_earliest_time() -> None:
     play(scene)
 
 
+def test_alarm_that_was_replaced_does_not_ring_for_a_later_one() -> None:
+    """The timer of an alarm that an earlier one replaced is stale, also once a later one is asked for."""
+
+    async def scene(_: World, here: SimRuntime) -> None:
+        bell = here.signal()
+        bell.ring_at(Instant(BEGAN + 5 * MS))
+        bell.ring_at(Instant(BEGAN + 2 * MS))
+        assert await here.wait(bell, LONG)
+        bell.ring_at(Instant(BEGAN + 9 * MS))
+        assert await here.wait(bell, LONG)
+        assert here.now() == BEGAN + 9 * MS
+
+    play(scene)
+
+
 def test_alarm_is_not_called_off_by_forgetting() -> None:
     """What is forgotten is a ring that has sounded, not one that is to come."""
 
@@ -291,9 +306,10 @@ def test_world_that_ended_closes_what_still_runs() -> None:
             ends.append(world.now())
 
     async def root() -> None:
-        here.start(beside())
+        here.start(loop)
         await here.sleep(MS)
 
+    loop = beside()  # kept, so that nothing but the end of the world closes it
     world.run(root())
     assert ends == [BEGAN + MS]
 

@@ -138,19 +138,20 @@ def test_one_ring_is_enough_for_many_jobs() -> None:
     assert stage.executor.began == [(id_, 1) for id_ in range(1, 9)]
 
 
-def test_ring_for_one_job_costs_one_exchange() -> None:
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ring_costs_one_exchange_a_job(jobs: int) -> None:
     """Idle slots that nothing is there for are not woken."""
-    stage = Stage({1: [Act(takes="9s")]})
+    stage = Stage({id_: [Act(takes="9s")] for id_ in range(1, jobs + 1)})
 
     async def direct() -> None:
         stage.start(stage.worker(slots=5), stage.worker("w2", slots=5))
         await stage.until(1)
-        stage.enqueue(1)
+        stage.enqueue(*range(1, jobs + 1))
         stage.bell.ring()
         await stage.until(5)
 
     stage.world.run(direct())
-    assert [exchange.at for exchange in stage.store.exchanges if exchange.at] == [1]
+    assert [exchange.at for exchange in stage.store.exchanges if exchange.at] == [1] * jobs
 
 
 def test_late_settlement_after_a_lost_lease_is_refused() -> None:
