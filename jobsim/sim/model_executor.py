@@ -17,7 +17,9 @@ class ModelExecutor:
     nothing that happened to other jobs.
     """
 
-    def __init__(self, runtime: SimRuntime, kinds: Iterable[JobClass], streams: Streams, began: Instant) -> None:
+    def __init__(
+        self, runtime: SimRuntime, kinds: Iterable[JobClass], streams: Streams, began: Instant
+    ) -> None:
         self._now, self._after = runtime.now, runtime.after
         self._kinds = {job.kind: _Kind(job, streams) for job in kinds}
         self._numbers = streams.numbers(Purpose.SERVICE)
