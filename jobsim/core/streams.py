@@ -133,15 +133,29 @@ class Streams:
         salt = self.salt(purpose)
         return lambda key: _mix((salt + key) & _MASK)
 
-    def words_in_order(self, purpose: str) -> Callable[[int], int]:
-        """Return `words` for keys that are asked for one after the other: it draws a block at a time."""
+    def words_in_order(
+        self, purpose: str, seen: Callable[["NDArray[np.uint64]"], None]
+    ) -> Callable[[int], int]:
+        """Return `words` for keys that are asked for one after the other: it draws and shows whole blocks."""
         salt = self.salt(purpose)
-        return _in_blocks(lambda key: _mixed(salt + key).tolist())
+
+        def draw(key: int) -> list[int]:
+            words = _mixed(_following(salt + key))
+            seen(words)
+            drawn: list[int] = words.tolist()
+            return drawn
+
+        return _in_blocks(draw)
 
     def numbers_in_order(self, purpose: str) -> Callable[[int], float]:
         """Return `numbers` for keys that are asked for one after the other: it draws a block at a time."""
         salt = self.salt(purpose)
-        return _in_blocks(lambda key: _units(_mixed(salt + key)))
+        return _in_blocks(lambda key: _units(_mixed(_following(salt + key))))
+
+    def numbers_of(self, purpose: str, keys: "NDArray[np.uint64]", attempt: int = 0) -> list[float]:
+        """Return `random` of every one of `keys`, in one go."""
+        salt = self.salt(purpose) + attempt * _ATTEMPT
+        return _units(_mixed(keys + keys.dtype.type(salt & _MASK)))
 
 
 def _in_blocks(draw: Callable[[int], list[_Drawn]]) -> Callable[[int], _Drawn]:
@@ -158,14 +172,19 @@ def _in_blocks(draw: Callable[[int], list[_Drawn]]) -> Callable[[int], _Drawn]:
     return drawn
 
 
-def _mixed(start: int) -> "NDArray[np.uint64]":
-    """Return `_mix` of `start` and of the numbers that follow, modulo 2**64; shape (_BLOCK,)."""
+def _following(start: int) -> "NDArray[np.uint64]":
+    """Return `start` and the numbers that follow, modulo 2**64; shape (_BLOCK,)."""
     import numpy as np  # late: a live worker has no use for it
 
-    z = np.arange(_BLOCK, dtype=np.uint64) + np.uint64(start & _MASK)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(_MIX_1)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(_MIX_2)
-    return z ^ (z >> np.uint64(31))
+    return np.arange(_BLOCK, dtype=np.uint64) + np.uint64(start & _MASK)
+
+
+def _mixed(z: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
+    """Return `_mix` of each element."""
+    word = z.dtype.type
+    z = (z ^ (z >> word(30))) * word(_MIX_1)
+    z = (z ^ (z >> word(27))) * word(_MIX_2)
+    return z ^ (z >> word(31))
 
 
 def _units(words: "NDArray[np.uint64]") -> list[float]:

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Iterable
 
 from jobsim.core.job import KEY_MASK, Lease
 from jobsim.core.outcome import SUCCEEDED, Outcome
-from jobsim.core.streams import Purpose, Streams
+from jobsim.core.streams import Purpose
 from jobsim.core.time import Instant
 from jobsim.runtime.sim import SimRuntime
+from jobsim.sim.draws import Draws
 from jobsim.sim.scenario import JobClass
 
 
@@ -18,11 +19,11 @@ class ModelExecutor:
     """
 
     def __init__(
-        self, runtime: SimRuntime, kinds: Iterable[JobClass], streams: Streams, began: Instant
+        self, runtime: SimRuntime, kinds: Iterable[JobClass], draws: Draws, began: Instant
     ) -> None:
         self._now, self._after = runtime.now, runtime.after
-        self._kinds = {job.kind: _Kind(job, streams) for job in kinds}
-        self._numbers = streams.numbers(Purpose.SERVICE)
+        self._kinds = {job.kind: _Kind(job, draws) for job in kinds}
+        self._numbers = draws.numbers(Purpose.SERVICE)
         self._began = began
 
     def execute(self, lease: Lease) -> Awaitable[Outcome]:
@@ -49,9 +50,18 @@ class _Kind:
 
     __slots__ = ("draw", "failures")
 
-    def __init__(self, job: JobClass, streams: Streams) -> None:
+    def __init__(self, job: JobClass, draws: Draws) -> None:
         self.draw = job.service.draw
         self.failures = [
-            (streams.numbers(f"{Purpose.FAILURE}:{index}"), model.verdict)
-            for index, model in enumerate(job.failures)
+            (draws.numbers(purpose), model.verdict)
+            for purpose, model in zip(_failures(job), job.failures, strict=True)
         ]
+
+
+def purposes(job: JobClass) -> list[str]:
+    """Return what numbers are drawn for at each attempt of a kind of job."""
+    return [Purpose.SERVICE, *_failures(job)]
+
+
+def _failures(job: JobClass) -> list[str]:
+    return [f"{Purpose.FAILURE}:{index}" for index in range(len(job.failures))]

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Final
 
@@ -17,7 +18,8 @@ from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.core.transitions import FINAL
 from jobsim.runtime.sim import SimRuntime, World
-from jobsim.sim.model_executor import ModelExecutor
+from jobsim.sim.draws import Draws
+from jobsim.sim.model_executor import ModelExecutor, purposes
 from jobsim.sim.scenario import JobClass, Scenario
 from jobsim.storage.base import Storage
 from jobsim.storage.memory_book import Book
@@ -97,10 +99,10 @@ class _Stage:
         self._scenario = scenario
         self._policy = policy
         self._streams = Streams(seed)
+        self._draws = Draws(self._streams)
         self._storage = storage
         self._world = World(BEGAN)
         self._bell = self._world.signal()
-        self._graveyard: list[SimRuntime] = []
         self.limit = Instant(BEGAN + scenario.horizon + scenario.drain)
         self.finished = False
 
@@ -134,7 +136,6 @@ class _Stage:
             u = self._streams.random(f"{Purpose.CRASH}:{number}", life)
             await here.sleep(Duration(round(-crash.every * math.log1p(-u))))
             machine.kill()
-            self._graveyard.append(machine)
             await here.sleep(crash.restart_after)
 
     def _all_final(self) -> bool:
@@ -143,7 +144,7 @@ class _Stage:
     async def _arrive(self, machine: SimRuntime, job: JobClass) -> None:
         """Enqueue the jobs of one kind as they arrive, until the horizon."""
         streams = self._streams.child(f"jobs:{job.kind}")
-        mint = IdMint(streams, many=True).mint
+        mint = IdMint(streams, partial(self._draws.foresee, purposes(job))).mint
         limit = self._policy.limit if job.max_attempts is None else job.max_attempts
         kind, queue, priority = job.kind, job.queue, job.priority
         sleep, enqueue, ring = machine.sleep, self._storage.enqueue, self._bell.ring
@@ -168,7 +169,7 @@ class _Stage:
             lease=workers.lease,
             poll=workers.poll,
         )
-        executor = ModelExecutor(machine, scenario.jobs, self._streams, BEGAN)
+        executor = ModelExecutor(machine, scenario.jobs, self._draws, BEGAN)
         return Worker(
             name,
             machine,
