@@ -12,12 +12,13 @@ import gc
 import json
 import random
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-import ciw
 import numpy as np
 import simpy
 
@@ -74,27 +75,27 @@ def textbook(jobs: int, seed: int) -> Outcome:
     return Outcome(jobs, attempts / jobs, statistics.fmean(sojourns))
 
 
-class _Backoff(ciw.dists.Distribution):  # type: ignore[misc]  # Ciw has no types
-    def sample(self, t: float | None = None, ind: Any = None) -> float:
-        return float(2.0 ** (ind.tries - 1))
-
-
-class _TryAgain(ciw.routing.NodeRouting):  # type: ignore[misc]
-    def next_node(self, ind: Any) -> Any:
-        ind.tries = getattr(ind, "tries", 0) + 1
-        if ind.tries < ATTEMPTS and ciw.rng.random() < FAILURE:
-            return self.simulation.nodes[2]
-        return self.simulation.nodes[-1]
-
-
 def ciw_model(jobs: int, seed: int) -> Outcome:
     """Ciw, with a node that serves and a node without limit that waits."""
+    import ciw
+
+    class Backoff(ciw.dists.Distribution):  # type: ignore[misc]  # Ciw has no types
+        def sample(self, t: float | None = None, ind: Any = None) -> float:
+            return float(2.0 ** (ind.tries - 1))
+
+    class TryAgain(ciw.routing.NodeRouting):  # type: ignore[misc]
+        def next_node(self, ind: Any) -> Any:
+            ind.tries = getattr(ind, "tries", 0) + 1
+            if ind.tries < ATTEMPTS and ciw.rng.random() < FAILURE:
+                return self.simulation.nodes[2]
+            return self.simulation.nodes[-1]
+
     ciw.seed(seed)
     network = ciw.create_network(
         arrival_distributions=[ciw.dists.Exponential(RATE), None],
-        service_distributions=[ciw.dists.Exponential(1), _Backoff()],
+        service_distributions=[ciw.dists.Exponential(1), Backoff()],
         number_of_servers=[SERVERS, float("inf")],
-        routing=ciw.routing.NetworkRouting(routers=[_TryAgain(), ciw.routing.Direct(to=1)]),
+        routing=ciw.routing.NetworkRouting(routers=[TryAgain(), ciw.routing.Direct(to=1)]),
     )
     simulation = ciw.Simulation(network)
     simulation.simulate_until_max_customers(jobs, method="Finish")
@@ -175,9 +176,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--jobs", type=int, default=200_000)
-    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="one object a line")
     options = parser.parse_args()
+    try:
+        import_module("ciw")
+    except ImportError:
+        print("Ciw is not installed, and left out; python -m pip install ciw", file=sys.stderr)
+        del MODELS["Ciw"]
     speeds: dict[str, list[float]] = {name: [] for name in MODELS}
     outcomes: dict[str, Outcome] = {}
     for seed in range(1, options.repeats + 1):
