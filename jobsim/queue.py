@@ -17,6 +17,7 @@ from jobsim.live.handler import (
     RetryLike,
     Terms,
     check_kind,
+    check_queue,
     encoded,
     policy_of,
 )
@@ -45,7 +46,7 @@ class Queue:
 
     def __init__(self, url: str | Storage) -> None:
         self.handlers: dict[str, Handler[..., Any]] = {}
-        self.where = Address.of(url) if isinstance(url, str) else url
+        self.where = Address.of(url) if isinstance(url, str) or not hasattr(url, "enqueue") else url
         self._presences = {os.getpid(): Presence(self.where)}
 
     def __repr__(self) -> str:
@@ -231,7 +232,7 @@ class Queue:
             NotFound: there is none of that id.
             ConfigError: the text is not an id.
         """
-        found = self.storage.get(job if isinstance(job, JobId) else JobId.parse(job))
+        found = self.storage.get(job if isinstance(job, JobId) else JobId.parse(str(job)))
         if found is None:
             raise NotFound(f"there is no job {job} in this queue")
         return found
@@ -271,6 +272,8 @@ class Queue:
             shutdown_timeout=shutdown_timeout,
             burst=burst,
         )
+        for name in settings.queues:
+            check_queue(name)
         worker = LiveWorker(self.storage, self.handlers, self.policy, settings, self._here.clock)
         self._here.enlist(worker)
         return worker

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +33,13 @@ def test_making_a_queue_touches_nothing(tmp_path: Any) -> None:
     queue.job(send)
     assert list(tmp_path.iterdir()) == []
     assert repr(queue) == f"Queue('sqlite:///{tmp_path}/jobs.db')"
+
+
+@pytest.mark.parametrize("url", ["jobs.db", None, Path("jobs.db")])
+def test_what_is_no_url_and_no_store_is_refused(url: Any) -> None:
+    """A queue needs the URL of a store, or a store."""
+    with pytest.raises(ConfigError, match=r"write sqlite:///jobs\.db"):
+        Queue(url)
 
 
 def test_job_is_stored_with_the_terms_of_its_kind(queue: Queue) -> None:
@@ -119,8 +127,9 @@ def test_job_is_found_by_id_or_text(queue: Queue) -> None:
     assert queue.get(job).id == queue.get(str(job)).id == job
     with pytest.raises(NotFound, match="there is no job 00000000-"):
         queue.get(JobId(7))
-    with pytest.raises(ConfigError, match="'seven' is not a job id"):
-        queue.get("seven")
+    for text in ("seven", 7):
+        with pytest.raises(ConfigError, match=f"'{text}' is not a job id"):
+            queue.get(text)  # type: ignore[arg-type]
 
 
 def test_a_kind_has_one_handler(queue: Queue) -> None:
@@ -150,6 +159,7 @@ def test_job_needs_no_parentheses(queue: Queue) -> None:
         ({"concurrency": True}, "concurrency: must be"),
         ({"queues": "mail"}, "queues: 'mail' is one name"),
         ({"queues": []}, "queues: must be names, at least one"),
+        ({"queues": ["a b"]}, "queue: 'a b' cannot name a queue"),
         ({"lease": "60"}, "lease: '60' has no unit"),
         ({"lease": 0}, "longer than 0s"),
         ({"poll": -1}, "poll: a duration cannot be negative"),

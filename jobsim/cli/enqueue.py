@@ -39,7 +39,7 @@ def enqueue(
         known = ", ".join(target.handlers) or "none"
         raise typer.BadParameter(
             f"{app} has no handler {kind!r}{did_you_mean(kind, target.handlers)}; there are: {known}",
-            param_hint="KIND",
+            param_hint=["KIND"],
         )
     with usage(), usage("JSON", of=PayloadError):
         [job] = handler.enqueue_many([call], delay=delay, priority=priority, queue=queue)

@@ -14,6 +14,7 @@ from jobsim.cli.records import attempts, event_record, job_record, limit
 from jobsim.core.errors import NotFound
 from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, State
+from jobsim.core.time import MILLISECOND, Duration
 from jobsim.storage.base import Storage
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -124,12 +125,21 @@ def write_job(job: Job, events: Sequence[Event], *, as_json: bool) -> None:
         typer.echo()
         _write_rows(tries, "attempt", "started", "duration_s", "outcome", "error")
     typer.echo()
-    _write_rows(history, "seq", "at", "event", "attempt", "due", "reason")
+    waits = [{**row, "due_in": _wait(event)} for row, event in zip(history, events, strict=True)]
+    _write_rows(waits, "seq", "at", "event", "attempt", "due_in", "reason")
 
 
 def _write_rows(rows: Iterable[Mapping[str, object]], *columns: str) -> None:
     headings = [column.upper().replace("_", " ") for column in columns]
     write_table(headings, [[_short(row[column]) for column in columns] for row in rows])
+
+
+def _wait(event: Event) -> str | None:
+    """Return how long after `event` its job is due, or its lease ends, to the millisecond."""
+    if event.due is None:
+        return None
+    wait = max(event.due - event.at, 0)
+    return str(Duration(wait - wait % MILLISECOND))
 
 
 def _short(value: object) -> object:

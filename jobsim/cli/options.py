@@ -18,7 +18,7 @@ def usage(*hint: str, of: type[JobsimError] | tuple[type[JobsimError], ...] = Co
     try:
         yield
     except of as error:
-        raise typer.BadParameter(str(error), param_hint=hint) from None
+        raise typer.BadParameter(str(error), param_hint=hint or None) from None
 
 
 def _duration(text: str) -> Duration:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from jobsim.cli.options import App, Queues, flag, option, usage, wait
-from jobsim.cli.output import counted, iso, note
+from jobsim.cli.output import counted, iso, note, printable
 from jobsim.cli.program import ExitCode
 from jobsim.cli.target import load_queue
 from jobsim.core.time import SECOND, Duration, Instant
@@ -64,7 +64,7 @@ def worker(
 
     with usage("APP"):
         queue = load_queue(app)
-    _log_to_stderr(log_level)
+    log_to_stderr(log_level)
     chosen: dict[str, Any] = {
         "concurrency": concurrency,
         "queues": queues,
@@ -113,11 +113,19 @@ def _summary(worked_s: float, live: "LiveWorker") -> str:
     return f"Worked for {worked_s:,.1f} s: {total}{ends}."
 
 
-def _log_to_stderr(level: Level) -> None:
+def log_to_stderr(level: Level) -> None:
+    """Write what is logged from `level` on to stderr, with its time."""
     handler = logging.StreamHandler()
     handler.addFilter(_stamp)
-    handler.setFormatter(logging.Formatter("%(utc)s %(levelname)-7s %(name)s: %(message)s"))
+    handler.setFormatter(_Printable("%(utc)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=level.value.upper(), handlers=[handler])
+
+
+class _Printable(logging.Formatter):
+    """Escapes what would steer a terminal: tracebacks hold what handlers were given."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def _stamp(record: logging.LogRecord) -> bool:

@@ -122,8 +122,8 @@ class Handler(Generic[P, R_co]):
     """
 
     def __init__(self, accept: Accept, kind: str, fn: Callable[P, R_co], terms: Terms) -> None:
-        check_kind(kind)
         _check_function(kind, fn)
+        check_kind(kind)
         self._accept = accept
         self.kind = kind
         self.fn = fn
@@ -193,6 +193,10 @@ def encoded(calls: Iterable[Mapping[str, Any]], encode: Callable[[Mapping[str, A
     Raises:
         PayloadError: of the first that has none, with its place where there are several.
     """
+    if isinstance(calls, Mapping):
+        raise PayloadError(
+            "the calls must be several mappings of arguments by name, not one; put it in a list"
+        )
     calls = list(calls)
     payloads = []
     for number, call in enumerate(calls):

@@ -45,7 +45,7 @@ class Address:
         return self.path is None and not self.on_server
 
     @classmethod
-    def of(cls, url: str) -> "Address":
+    def of(cls, url: object) -> "Address":
         """Return the address that `url` spells; a relative path is taken from the current directory.
 
         Raises:

@@ -1,10 +1,12 @@
 """``jobsim enqueue``, ``worker``, ``jobs``, ``dlq`` and ``stats``, on a database."""
 
 import json
+import logging
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from typer.testing import Result
 
 import jobsim
 from jobsim.cli.target import load_queue
+from jobsim.cli.worker import Level, log_to_stderr
 from jobsim.core.job import State
 
 Cli = Callable[..., Result]
@@ -73,7 +76,10 @@ def test_enqueue_writes_the_id_alone(cli: Cli) -> None:
         (["greet", "{}"], "'JSON': greet: missing a required argument: 'name'; it takes (name: str)"),
         (["greet", '{"name": 7}'], "greet: argument name: Input should be a valid string"),
         (["greet", '{"name": "a", "nme": 1}'], "greet: no argument 'nme' (did you mean 'name'?)"),
-        (["greet", '{"name": "a"}', "--queue", "a b"], "cannot name a queue"),
+        (
+            ["greet", '{"name": "a"}', "--queue", "a b"],
+            "jobsim: Invalid value: queue: 'a b' cannot name a queue",
+        ),
         (["greet", '{"name": "a"}', "--priority", "9999999999"], "at most 32 bits"),
     ],
 )
@@ -169,6 +175,8 @@ def test_a_job_is_shown_with_its_attempts_and_history(cli: Cli, dead: str) -> No
     assert (attempt["outcome"], attempt["error"]) == ("failed", "ValueError: nobody to greet")
     assert [event["event"] for event in job["events"]] == ["enqueue", "claim", "dead_letter"]
     text = cli("jobs", "show", dead, "--url", URL).stdout
+    assert ["SEQ", "AT", "EVENT", "ATTEMPT", "DUE", "IN", "REASON"] in map(str.split, text.splitlines())
+    assert max(map(len, text.splitlines())) <= 80
     assert "nobody to greet" in text
     assert "PAYLOAD" in text
 
@@ -250,6 +258,30 @@ def test_a_signal_stops_an_idle_worker(app: Path, start: Start, number: signal.S
     assert process.returncode == 0, err
     assert "0 attempts." in err
     assert "Traceback" not in err
+
+
+def test_what_a_handler_raises_does_not_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """The log escapes control characters, in tracebacks too, and keeps their lines."""
+    log = logging.getLogger("jobsim.test")
+    with _logging_again():
+        log_to_stderr(Level.INFO)
+        log.warning("failed", exc_info=ValueError("\x1b[31mred"))
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert err.splitlines()[-1] == "ValueError: \\x1b[31mred"
+
+
+@contextmanager
+def _logging_again() -> Iterator[None]:
+    """Let logging be set up inside as in a new process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:

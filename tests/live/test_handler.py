@@ -224,3 +224,11 @@ def test_terms_that_cannot_be_used_are_refused(setting: dict[str, Any], said: st
     """A setting of the kind is checked where it is declared."""
     with pytest.raises(ConfigError, match=said):
         Terms(policy=RetryPolicy(), **setting)
+
+
+def test_one_call_is_not_taken_for_several() -> None:
+    """A single mapping in place of several is told, not read letter by letter."""
+    decorated, desk = handler()
+    with pytest.raises(PayloadError, match="put it in a list"):
+        decorated.enqueue_many({"name": "Ada"})  # type: ignore[dict-item]
+    assert desk.taken == []
