@@ -18,9 +18,7 @@ class ModelExecutor:
     nothing that happened to other jobs.
     """
 
-    def __init__(
-        self, runtime: SimRuntime, kinds: Iterable[JobClass], draws: Draws, began: Instant
-    ) -> None:
+    def __init__(self, runtime: SimRuntime, kinds: Iterable[JobClass], draws: Draws, began: Instant) -> None:
         self._now, self._after = runtime.now, runtime.after
         self._kinds = {job.kind: _Kind(job, draws) for job in kinds}
         self._numbers = draws.numbers(Purpose.SERVICE)
