@@ -1,6 +1,6 @@
 """UUIDv7 job ids minted from the engine's own clock and random stream."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -24,23 +24,28 @@ class IdMint:
     Source: RFC 9562, section 5.7, with the microseconds in rand_a as in section 6.2, method 3.
     """
 
-    __slots__ = ("_bits", "_count")
+    __slots__ = ("_keys",)
 
     def __init__(
         self, streams: Streams, foresee: "Callable[[NDArray[np.uint64]], None] | None" = None
     ) -> None:
+        self._keys: Iterator[int]
         if foresee is None:
-            self._bits = streams.words(Purpose.ID)
+            word = streams.words(Purpose.ID)
+            self._keys = map(lambda n: word(n) & KEY_MASK, count())  # noqa: C417  # from any thread
         else:
-            seen = foresee
-            self._bits = streams.words_in_order(
-                Purpose.ID, lambda words: seen(words & words.dtype.type(KEY_MASK))
-            )
-        self._count = count()
+            self._keys = _foreseen(streams, foresee)
 
     def mint(self, now: Instant) -> JobId:
         """Return the next id."""
         millis, micros = divmod(now, MILLISECOND)
         fraction = (micros << 12) // MILLISECOND
-        key = self._bits(next(self._count)) & KEY_MASK
-        return JobId((millis << 16 | _VERSION_7 | fraction) << 64 | _VARIANT | key)
+        return JobId((millis << 16 | _VERSION_7 | fraction) << 64 | _VARIANT | next(self._keys))
+
+
+def _foreseen(streams: Streams, foresee: "Callable[[NDArray[np.uint64]], None]") -> Iterator[int]:
+    """Yield keys, after `foresee` was shown a block of them."""
+    for words in streams.blocks(Purpose.ID):
+        keys = words & words.dtype.type(KEY_MASK)
+        foresee(keys)
+        yield from keys.tolist()

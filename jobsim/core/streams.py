@@ -5,16 +5,16 @@ same arrivals, service times and fates (common random numbers), and one more wor
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
+from itertools import count
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_Drawn = TypeVar("_Drawn")
 
 # SplitMix64. Source: Steele, Lea & Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA
 # 2014, section 5; the finaliser is Stafford's Mix13, cited there.
@@ -133,43 +133,28 @@ class Streams:
         salt = self.salt(purpose)
         return lambda key: _mix((salt + key) & _MASK)
 
-    def words_in_order(
-        self, purpose: str, seen: Callable[["NDArray[np.uint64]"], None]
-    ) -> Callable[[int], int]:
-        """Return `words` for keys that are asked for one after the other: it draws and shows whole blocks."""
+    def blocks(self, purpose: str) -> Iterator["NDArray[np.uint64]"]:
+        """Yield `words` of the keys from 0 on, a thousand at a time, without end."""
         salt = self.salt(purpose)
-
-        def draw(key: int) -> list[int]:
-            words = _mixed(_following(salt + key))
-            seen(words)
-            drawn: list[int] = words.tolist()
-            return drawn
-
-        return _in_blocks(draw)
+        return (_mixed(_following(salt + key)) for key in count(0, _BLOCK))
 
     def numbers_in_order(self, purpose: str) -> Callable[[int], float]:
         """Return `numbers` for keys that are asked for one after the other: it draws a block at a time."""
-        salt = self.salt(purpose)
-        return _in_blocks(lambda key: _units(_mixed(_following(salt + key))))
+        salt, first, block = self.salt(purpose), 0, list[float]()
+
+        def number(key: int) -> float:
+            nonlocal first, block
+            place = key - first
+            if not 0 <= place < len(block):
+                first, block, place = key, _units(_mixed(_following(salt + key))), 0
+            return block[place]
+
+        return number
 
     def numbers_of(self, purpose: str, keys: "NDArray[np.uint64]", attempt: int = 0) -> list[float]:
         """Return `random` of every one of `keys`, in one go."""
         salt = self.salt(purpose) + attempt * _ATTEMPT
         return _units(_mixed(keys + keys.dtype.type(salt & _MASK)))
-
-
-def _in_blocks(draw: Callable[[int], list[_Drawn]]) -> Callable[[int], _Drawn]:
-    """Return what `draw` gives for a key, which it gives for the keys that follow, too."""
-    first, block = 0, list[_Drawn]()
-
-    def drawn(key: int) -> _Drawn:
-        nonlocal first, block
-        place = key - first
-        if not 0 <= place < len(block):
-            first, block, place = key, draw(key), 0
-        return block[place]
-
-    return drawn
 
 
 def _following(start: int) -> "NDArray[np.uint64]":

@@ -7,6 +7,7 @@ as what it does.
 from collections.abc import Iterator, Sequence
 from heapq import heappop
 from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from jobsim.core.decide import Decision, Settlement, Why
@@ -24,6 +25,7 @@ _NOBODY: Final = 0  # the number that every log gives to no worker
 _NO_WHY: Final = 0  # and that of no reason
 _pack: Final = RECORD.pack
 _tuple: Final = tuple.__new__
+_id: Final = attrgetter("id")
 
 
 class Book:
@@ -43,7 +45,7 @@ class Book:
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
         """Accept `jobs`, all or none, and return their ids in order."""
-        ids = [new.id for new in jobs]
+        ids = list(map(_id, jobs))
         highest = self._highest
         for id_ in ids:
             if id_ <= highest:
