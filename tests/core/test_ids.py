@@ -49,6 +49,17 @@ def test_ids_of_one_moment_differ() -> None:
     assert len(ids) == 10_000
 
 
+def test_foreseen_ids_are_those_minted_one_by_one() -> None:
+    """The keys of ids to come are shown before the first of them is minted, and change nothing."""
+    shown: list[int] = []
+    plain = IdMint(Streams(5))
+    foreseen = IdMint(Streams(5), lambda keys: shown.extend(keys.tolist()))
+    for now in map(Instant, range(3_000)):
+        minted = foreseen.mint(now)
+        assert minted == plain.mint(now)
+        assert shown[now] == minted.key
+
+
 @given(instants)
 def test_id_text_reads_back(now: Instant) -> None:
     """An id prints as a UUID, and parses from that, in capitals or braces too."""

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -131,3 +132,30 @@ def test_streams_of_different_seeds_differ() -> None:
 def test_stream_uniform_lies_between_its_bounds(low: float, width: float, state: int) -> None:
     """A uniform number is at least `low` and at most `high`."""
     assert low <= Stream(state).uniform(low, low + width) <= low + width
+
+
+@given(st.integers(), st.text(), st.lists(st.integers(0, 2**62 - 1), max_size=9), st.integers(0, 10_000))
+def test_numbers_drawn_in_one_go_are_those_drawn_one_by_one(
+    seed: int, purpose: str, keys: list[int], attempt: int
+) -> None:
+    """However many are asked for at once, each is the first number of its own stream."""
+    streams = Streams(seed)
+    together = streams.numbers_of(purpose, np.array(keys, dtype=np.uint64), attempt)
+    assert together == [streams.random(purpose, key, attempt) for key in keys]
+
+
+@given(st.integers(), st.lists(st.integers(0, 5_000), min_size=1, max_size=9))
+def test_numbers_meant_to_be_asked_for_in_order_may_be_asked_for_in_any(seed: int, keys: list[int]) -> None:
+    """Whatever was asked before, a number is that of its key."""
+    streams = Streams(seed)
+    number = streams.numbers_in_order("a")
+    assert [number(key) for key in keys] == [streams.random("a", key) for key in keys]
+
+
+def test_blocks_are_the_words_of_keys_in_order() -> None:
+    """Block after block, nothing is left out between them."""
+    streams = Streams(7)
+    blocks = [words.tolist() for words in islice(streams.blocks("a"), 3)]
+    words = [word for block in blocks for word in block]
+    assert len(words) > 1_000
+    assert words == [streams.bits("a", key) for key in range(len(words))]
