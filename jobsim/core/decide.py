@@ -57,7 +57,9 @@ class Settlement(NamedTuple):
 
 _tuple: Final = tuple.__new__
 _RETRY: Final = Kind.RETRY
-_SUCCESS: Final = Decision(Kind.SUCCEED, Why("succeeded"))
+SUCCESS: Final = Decision(Kind.SUCCEED, Why("succeeded"))
+"""The usual decision."""
+
 _LOST_ERROR: Final = Error("jobsim.Lost", "the lease ended without a settlement")
 LOST: Final = "lost"
 """The `Why.outcome` of an attempt whose lease ended; stores write it only once the lease is over."""
@@ -71,7 +73,7 @@ def decide(lease: Lease, outcome: Outcome, policy: RetryPolicy, now: Instant, ra
     """
     match outcome:
         case Succeeded(result=result):
-            return _SUCCESS if result is None else _SUCCESS._replace(result=result)
+            return SUCCESS if result is None else SUCCESS._replace(result=result)
         case Failed(error=error, retry_after=retry_after):
             return _retry_or_bury(lease, "failed", error, retry_after, policy, now, random)
         case TimedOut(after=after):

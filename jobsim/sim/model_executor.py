@@ -21,22 +21,21 @@ class ModelExecutor:
     def __init__(self, runtime: SimRuntime, kinds: Iterable[JobClass], draws: Draws, began: Instant) -> None:
         self._now, self._after = runtime.now, runtime.after
         self._kinds = {job.kind: _Kind(job, draws) for job in kinds}
-        self._numbers = draws.numbers(Purpose.SERVICE)
         self._began = began
 
     def execute(self, lease: Lease) -> Awaitable[Outcome]:
         """Take as long as the model says, and end as it says."""
         kind = self._kinds[lease.kind]
-        key, attempt = lease.id & KEY_MASK, lease.attempt
+        numbers = kind.numbers(lease.id & KEY_MASK, lease.attempt)
         fault = takes = None
-        for numbers, verdict in kind.failures:  # the first fault that strikes; each has a stream of its own
+        for place, verdict in kind.verdicts:  # the first fault that strikes
             # A plain number tells the offset as well as a `Duration`, which costs as much as to ask for it.
-            fault = verdict(self._now() - self._began, numbers(key, attempt))  # type: ignore[arg-type]
+            fault = verdict(self._now() - self._began, numbers[place])  # type: ignore[arg-type]
             if fault is not None:
                 takes = fault.takes
                 break
         if takes is None:
-            takes = kind.draw(self._numbers(key, attempt))
+            takes = kind.draw(numbers[0])
         return self._after(takes, SUCCEEDED if fault is None else fault.outcome)
 
     def abandon(self, lease: Lease) -> None:
@@ -46,20 +45,14 @@ class ModelExecutor:
 class _Kind:
     """What is needed of a kind of job at each attempt."""
 
-    __slots__ = ("draw", "failures")
+    __slots__ = ("draw", "numbers", "verdicts")
 
     def __init__(self, job: JobClass, draws: Draws) -> None:
+        self.numbers = draws.numbers(purposes(job))
         self.draw = job.service.draw
-        self.failures = [
-            (draws.numbers(purpose), model.verdict)
-            for purpose, model in zip(_failures(job), job.failures, strict=True)
-        ]
+        self.verdicts = [(place, model.verdict) for place, model in enumerate(job.failures, 1)]
 
 
-def purposes(job: JobClass) -> list[str]:
-    """Return what numbers are drawn for at each attempt of a kind of job."""
-    return [Purpose.SERVICE, *_failures(job)]
-
-
-def _failures(job: JobClass) -> list[str]:
-    return [f"{Purpose.FAILURE}:{index}" for index in range(len(job.failures))]
+def purposes(job: JobClass) -> tuple[str, ...]:
+    """Return what numbers are drawn for at each attempt of a kind of job: its service time, each failure."""
+    return (Purpose.SERVICE, *(f"{Purpose.FAILURE}:{index}" for index in range(len(job.failures))))

@@ -152,9 +152,9 @@ class _Stage:
         for offset in job.arrivals.times(streams.numbers_in_order(Purpose.ARRIVAL)):
             if offset >= horizon:
                 break
-            at = Instant(BEGAN + offset)
+            at: Instant = BEGAN + offset  # type: ignore[assignment]  # as in `sleep`: no call for a type
             if at > now:
-                await sleep(Duration(at - now))
+                await sleep(at - now)  # type: ignore[arg-type]  # whole microseconds, as good as a `Duration`
                 now = at
             enqueue((_new_job(NewJob, (mint(at), kind, at, queue, "{}", limit, priority)),), at)
             ring()

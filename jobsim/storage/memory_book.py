@@ -10,7 +10,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
-from jobsim.core.decide import Decision, Settlement, Why
+from jobsim.core.decide import SUCCESS, Decision, Settlement, Why
 from jobsim.core.errors import StorageError
 from jobsim.core.events import CODE, RECORD, Event, EventLog
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
@@ -154,7 +154,7 @@ class Book:
                 row is None
                 or held is None
                 or not (held is lease or row.runs_under(lease))
-                or not possible(lease, decision, held.until, now)
+                or not (decision is SUCCESS or possible(lease, decision, held.until, now))
             ):
                 self._refuse(lease, decision, now)
                 settled.append(False)
