@@ -86,7 +86,12 @@ def compare(
     report = None if out is None else comparison.report(out)
     if as_json:
         write_json(_record(comparison, report))
-        return
+    else:
+        _tell(comparison, scenario, report)
+
+
+def _tell(comparison: "Comparison", scenario: Path, report: Path | None) -> None:
+    """Write what people read: the table, where the report is, and what to try next."""
     _show(comparison)
     if report is not None:
         note(f"\nReport  {report}\nFigure  {report.with_name('overview.png')}")

@@ -8,7 +8,7 @@ import traceback
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -83,10 +83,26 @@ def _misused(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     # Asking for nothing has shown the help already, and leaves no message.
     if message := error.format_message():
-        complain(message)
+        complain(_in_our_words(message))
         if context is not None:
             note(f"Try '{context.command_path} --help'.")
     return error.exit_code
+
+
+_WORDS: Final = {
+    "Value error, ": "",
+    "Input should be greater than or equal to": "must be at least",
+    "Input should be less than or equal to": "must be at most",
+    "Input should be": "must be",
+    ", unable to parse string as an integer": "",
+}
+"""What the checks of values call it, and what we do."""
+
+
+def _in_our_words(message: str) -> str:
+    for theirs, ours in _WORDS.items():
+        message = message.replace(theirs, ours)
+    return message
 
 
 def _sentence(error: Exception) -> str:

@@ -46,18 +46,21 @@ def find(path: str, *, create: bool) -> None:
     """
     file = Path(path)
     try:
-        mode = file.stat().st_mode
+        found = file.stat()
     except FileNotFoundError:
         _make(file, create=create)
         return
     except OSError as error:
         raise StorageError(f"{path} cannot be opened: {error.strerror}") from error
+    mode = found.st_mode
     if stat.S_ISDIR(mode):
         raise StorageError(f"{path} is a directory; name a file")
     if not stat.S_ISREG(mode):
         raise StorageForeign(f"{path} is not a regular file; name another")
     if not (os.access(file, os.R_OK | os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)):
         raise meant(READ_ONLY, path)
+    if not (found.st_size or create):
+        raise StorageError(f"{path} is empty: no database was made of it yet; see that the name is right")
 
 
 def _make(file: Path, *, create: bool) -> None:

@@ -204,12 +204,6 @@ class Desk:
         """Return the leases of attempts that run, and of those whose end is not yet written."""
         return [*self.held.values(), *(s.lease for s in (*self._finished, *self._in_flight))]
 
-    def renewed(self, lease: Lease, until: Instant) -> None:
-        """Note that `lease` lasts until `until`, if it is still held."""
-        held = self.held.get(lease.key)
-        if held is not None and held.token == lease.token:
-            self.held[lease.key] = held._replace(until=max(held.until, until))
-
     def close(self) -> None:
         """Hand out no more leases, give back those not yet taken, and send the slots home as they come."""
         self._closed = True

@@ -19,21 +19,19 @@ async def heartbeat(
     """Extend the leases that `desk` holds to `length` from now, `BEATS` times a lease, for ever."""
     period = Duration(max(1, length // BEATS))
 
-    def extend(leases: list[Lease]) -> tuple[set[JobId], Instant]:
+    def extend(leases: list[Lease]) -> set[JobId]:
         # It looks at the clock itself: on a busy store, it may be called again much later.
         now = runtime.now()
-        until = Instant(now + length)
-        return storage.extend(leases, until, now), until
+        return storage.extend(leases, Instant(now + length), now)
 
     while True:
         await runtime.sleep(period)
         now = runtime.now()
+        # By their first end: what was renewed is due for it again at every beat.
         old = [lease for lease in desk.unsettled() if lease.until - now <= length - period]
         if not old:
             continue
-        kept, until = await calls.make(extend, old)
+        kept = await calls.make(extend, old)
         for lease in old:
-            if lease.id in kept:
-                desk.renewed(lease, until)
-            else:
+            if lease.id not in kept:
                 desk.lose(lease)

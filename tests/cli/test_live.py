@@ -74,7 +74,7 @@ def test_enqueue_writes_the_id_alone(cli: Cli) -> None:
     [
         (["grete", "{}"], "no handler 'grete' (did you mean 'greet'?); there are: greet"),
         (["greet", "{}"], "'JSON': greet: missing a required argument: 'name'; it takes (name: str)"),
-        (["greet", '{"name": 7}'], "greet: argument name: Input should be a valid string"),
+        (["greet", '{"name": 7}'], "greet: argument name: must be a valid string"),
         (["greet", '{"name": "a", "nme": 1}'], "greet: no argument 'nme' (did you mean 'name'?)"),
         (
             ["greet", '{"name": "a"}', "--queue", "a b"],

@@ -120,6 +120,14 @@ def test_missing_file_is_not_made_where_only_looked_for(path: Path) -> None:
     assert not path.exists()
 
 
+def test_empty_file_is_left_empty_where_only_looked_for(path: Path) -> None:
+    """A command that reads makes no database of a file that somebody left empty."""
+    path.touch()
+    with pytest.raises(StorageError, match="is empty"):
+        SqliteStorage(path, create=False)
+    assert path.stat().st_size == 0
+
+
 def test_missing_directory_is_named(tmp_path: Path) -> None:
     """It is the directory that is wrong then, and it is not made."""
     refused(tmp_path / "data" / "jobs.db", StorageError, "there is no directory", str(tmp_path / "data"))
