@@ -65,6 +65,20 @@ LOST: Final = "lost"
 """The `Why.outcome` of an attempt whose lease ended; stores write it only once the lease is over."""
 
 
+REPLACED: Final = "replaced"
+"""The `Why.reason` where a job is cancelled because another has taken its unique key."""
+
+
+def for_replaced(decision: Decision) -> Decision:
+    """Return what is written in place of `decision` for a job that gave its unique key up while it ran.
+
+    It never waits again: what would put it back is a cancellation, with the error that led to it.
+    """
+    if decision.due is None:
+        return decision
+    return Decision(Kind.CANCEL, Why("cancelled", REPLACED, decision.why.error))
+
+
 def decide(lease: Lease, outcome: Outcome, policy: RetryPolicy, now: Instant, random: Stream) -> Decision:
     """Return what becomes of the attempt under `lease` that ended in `outcome` at `now`.
 

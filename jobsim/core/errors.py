@@ -24,6 +24,10 @@ class NotFound(JobsimError, LookupError):
     """No job has the given id."""
 
 
+class KeyTaken(JobsimError):
+    """Another job, not yet final, holds the unique key; nothing of the call was kept."""
+
+
 class IllegalTransition(JobsimError):
     """An event arrived in a state for which the transition table has no entry."""
 

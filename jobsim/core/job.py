@@ -80,8 +80,30 @@ class JobId(int):
         return f"JobId.parse('{self}')"
 
 
+class Conflict(StrEnum):
+    """What enqueueing does where another job, not yet final, holds the unique key."""
+
+    SKIP = "skip"
+    """Nothing: the holder stands for the new job."""
+
+    REPLACE = "replace"
+    """The new job takes the key. A holder that waits is cancelled; one that runs goes on, but never waits
+    again: where it would be retried or given back, it is cancelled."""
+
+    RAISE = "raise"
+    """`KeyTaken` is raised, and nothing of the call is kept."""
+
+
+KEY_LENGTH: Final = 255
+"""How many characters a unique key or a limit key may have."""
+
+
 class NewJob(NamedTuple):
-    """A job as it is handed to `Storage.enqueue`; `payload` is JSON text. A named tuple, as `Lease` is."""
+    """A job as it is handed to `Storage.enqueue`; `payload` is JSON text. A named tuple, as `Lease` is.
+
+    At most one job that is not final holds a `unique_key`; `conflict` says what a second one means.
+    `limit_key` is what `Limit.running_per_key` counts by.
+    """
 
     id: JobId
     kind: str
@@ -90,6 +112,9 @@ class NewJob(NamedTuple):
     payload: str = "{}"
     max_attempts: int = 5
     priority: int = 0
+    unique_key: str | None = None
+    conflict: Conflict = Conflict.SKIP
+    limit_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +125,8 @@ class Job:
     `max_attempts`, the limit in force. `budget` is how many attempts one enqueue or requeue grants:
     a requeue sets `max_attempts` to `attempt + budget` and leaves `attempt` as it is. `token` grows by
     one at each claim and is never lowered. `enqueued` is when the job last became fresh (enqueue or
-    requeue), `created` when it was first accepted. `delay` is the last backoff delay.
+    requeue), `created` when it was first accepted. `delay` is the last backoff delay. A `replaced` job has
+    given its unique key up to another while it ran.
     """
 
     id: JobId
@@ -123,6 +149,9 @@ class Job:
     delay: Duration
     last_error: str | None
     result: str | None
+    unique_key: str | None = None
+    replaced: bool = False
+    limit_key: str = ""
 
 
 class Lease(NamedTuple):

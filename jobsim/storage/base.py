@@ -16,7 +16,7 @@
 8.  A release gives the attempt back, never the token.
 9.  A requeue keeps the attempt count and grants a new budget: the limit becomes their sum, and tries
     count from 1 again.
-10. A job is never removed but by an explicit call made for that, and its `Lease.key` is never another's.
+10. A job is never removed but by `prune`, and its `Lease.key` is never another's.
 11. One impossible item of a batch is reported for itself and does not stop the others. The second of two
     settlements under one lease is such an item.
 12. Methods may be called from several threads; calls do not interleave.
@@ -24,16 +24,28 @@
 14. Events are numbered from 1, in the order of their commits, without gaps but where a transaction was
     undone. Those of different jobs, committed at the same time, may stand in either order. No event ever
     appears below one that was already read. `fold` of them all tells of each job what `standing` does.
+    Those of a job that is pruned go with it.
 15. Any text comes back as it was; of one that is not Unicode (half a surrogate pair in an error) what is
     wrong may come back spelled out. Times and priorities are 64-bit integers.
+16. Of the jobs that are not final, at most one holds each unique key. What enqueueing another means is
+    said by its `conflict`, job by job in the order of the batch. A holder that is replaced while it waits is
+    cancelled (`Why("cancelled", REPLACED, "by <id>")`); one that runs is marked `replaced`, holds the key no
+    more, and a settlement that would have it wait again is written as `for_replaced` says. A retry so never
+    meets a taken key; a requeue that does is refused.
+17. A job that a limit in force holds back is not claimed; jobs behind it are. How many attempts of its lane
+    run is counted from the jobs that are running, so that the place of a dead worker is free once its lease
+    is settled, and two claims at the same time never both take the last place. A limit is in force for the
+    jobs that are enqueued after `set_limits` returned, and for all that were there.
+18. `prune` removes whole jobs: payload, result and events with the job.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from jobsim.core.decide import LOST, Decision, Settlement
 from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
 
@@ -101,10 +113,11 @@ class Storage(Protocol):
     """
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
-        """Accept `jobs`, all or none, and return their ids in order.
+        """Accept `jobs`, all or none, and return their ids in order; for one that is skipped, the holder's.
 
         Raises:
             StorageError: an id is taken.
+            KeyTaken: a unique key is, and the job's `conflict` is `RAISE`.
         """
         ...
 
@@ -139,14 +152,31 @@ class Storage(Protocol):
         ...
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
-        """Return the earliest `run_at` of a waiting job of `queues`, or `None`.
+        """Return when the next waiting job of `queues` can be claimed, by its `run_at` and by its rate.
 
-        Where jobs are overdue it may be the `run_at` of any of those.
+        Where jobs are overdue it may be the `run_at` of any of those. `None` where there is none, or where
+        others must end before one can start.
         """
         ...
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
         """Make dead letters pending again, due now; `False` where that is not possible."""
+        ...
+
+    def set_limits(self, limits: Mapping[Scope, Limit]) -> None:
+        """Put limits in force, each in the place of its scope's own; one that limits nothing removes that."""
+        ...
+
+    def limits(self) -> dict[Scope, Limit]:
+        """Return the limits in force."""
+        ...
+
+    def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
+        """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many.
+
+        Raises:
+            ConfigError: a state is not final.
+        """
         ...
 
     def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:

@@ -43,7 +43,7 @@ class Row:
     )
 
     def __init__(self, new: NewJob, number: int, state: State, now: Instant) -> None:
-        self.id, self.kind, self.run_at, self.queue, self.payload, self.budget, self.priority = new
+        self.id, self.kind, self.run_at, self.queue, self.payload, self.budget, self.priority, *_ = new
         self.number = number
         self.state = state
         self.max_attempts = self.budget

@@ -88,7 +88,9 @@ class Writes:
         """Store `jobs`; see `Storage.enqueue`."""
         whys = {kind: self.names.why(session, Why("", kind)) for kind in {job.kind for job in jobs}}
         for low in range(0, len(jobs), CHUNK):
-            ids, kinds, due, queues, payloads, limits, priorities = zip(*jobs[low : low + CHUNK], strict=True)
+            ids, kinds, due, queues, payloads, limits, priorities, *_ = zip(
+                *jobs[low : low + CHUNK], strict=True
+            )
             session.run(
                 "enqueue",
                 uuids(ids),

@@ -77,7 +77,8 @@ def job_of(row: Row) -> Job:
         Meaningless: its state is none.
     """
     _, uuid, kind, queue, payload, state, attempt, limit, budget, token, priority, run_at, *rest = row
-    created, enqueued, attempted, finished, lease_until, worker, delay, last_error, result = rest
+    created, enqueued, attempted, finished, lease_until, worker, delay, last_error, result, *more = rest
+    unique_key, replaced, limit_key = more or (None, False, "")
     return Job(
         id=JobId.from_bytes(uuid),
         kind=kind,
@@ -99,6 +100,9 @@ def job_of(row: Row) -> Job:
         delay=Duration(delay),
         last_error=last_error,
         result=result,
+        unique_key=unique_key,
+        replaced=bool(replaced),
+        limit_key=limit_key,
     )
 
 

@@ -97,7 +97,7 @@ class Writes:
         cursor, names = self._database.cursor, self._names
         new = [
             (blob(id_), kind, queue, priority, _PENDING, run_at <= now, run_at, limit, limit, now, now)
-            for id_, kind, run_at, queue, _, limit, priority in jobs
+            for id_, kind, run_at, queue, _, limit, priority, *_ in jobs
         ]
         _JOBS.into(cursor, new)
         first = cursor.connection.last_insert_rowid() - len(new) + 1
