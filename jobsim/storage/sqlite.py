@@ -15,6 +15,7 @@ from jobsim.storage.rows import Row, blob, event_of, job_of, lease_of, state_of,
 from jobsim.storage.sqlite_database import MEMORY, Database, Durability
 from jobsim.storage.sqlite_file import resolved
 from jobsim.storage.sqlite_statements import statement
+from jobsim.storage.sqlite_watch import SqliteWatch
 from jobsim.storage.sqlite_writes import Names, Writes
 
 __all__ = ["Durability", "SqliteStorage"]
@@ -181,9 +182,9 @@ class SqliteStorage:
             yield from page
             after = page[-1].seq
 
-    def data_version(self) -> int:
-        """Return a number that changes when another connection, of any process, has written."""
-        return self._database.read("PRAGMA data_version", (), _only)[0]
+    def watch(self) -> SqliteWatch | None:
+        """Return what hears that other processes wrote to the file; nobody else writes to memory."""
+        return None if self.path == MEMORY else SqliteWatch(self._database)
 
     def close(self) -> None:
         """Let go of the file; calling it twice is harmless."""

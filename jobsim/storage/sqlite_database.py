@@ -56,7 +56,10 @@ _EXTRA: Final = 3
 
 
 class Database:
-    """A connection and its lock. `forget` is called where a transaction came to nothing."""
+    """A connection, its lock, and the number of its `commits`.
+
+    `forget` is called where a transaction came to nothing.
+    """
 
     def __init__(
         self, path: str, durability: Durability, patience: Duration, vfs: str, forget: Callable[[], None]
@@ -64,6 +67,7 @@ class Database:
         self.path: Final = path
         self.durability: Final = durability
         self.cursor: apsw.Cursor
+        self.commits = 0
         self._patience = patience
         self._vfs = vfs
         self._forget = forget
@@ -174,6 +178,7 @@ class Database:
         result = work(*args)
         self._see_to_file()
         self.cursor.execute("COMMIT")
+        self.commits += 1
         if self._wal_pages >= _CHECKPOINT:
             self._checkpoint()
         return result

@@ -324,25 +324,13 @@ def test_what_may_not_be_written_is_refused(part: str) -> None:
         directory.chmod(0o700)
 
 
-def test_data_version_tells_of_others(path: Path) -> None:
-    """The number changes when somebody else wrote, not when this store did."""
-    one, two = SqliteStorage(path), SqliteStorage(path)
-    before = one.data_version()
-    add(one, new(1))
-    assert one.data_version() == before
-    claim(two)
-    assert one.data_version() != before
-    one.close()
-    two.close()
-
-
 def test_closed_store_says_so(path: Path) -> None:
     """Every call after closing is refused in one sentence, and the file stays as it is."""
     storage = SqliteStorage(path)
     add(storage, new(1))
     before = snapshot(storage)
     storage.close()
-    for call in (storage.find, storage.data_version, lambda: add(storage, new(2)), lambda: claim(storage)):
+    for call in (storage.find, storage.counts, lambda: add(storage, new(2)), lambda: claim(storage)):
         with pytest.raises(StorageError, match="was closed"):
             call()
     storage = SqliteStorage(path)
