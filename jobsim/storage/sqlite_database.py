@@ -117,7 +117,7 @@ class Database:
         connection.pragma("synchronous", _SYNCHRONOUS[self.durability])
         self._read_back(connection)
         if self.path != MEMORY:
-            connection.execute("SELECT 1 FROM job LIMIT 1").fetchall()  # makes the files beside it
+            connection.execute("SELECT 1 FROM jobsim_job LIMIT 1").fetchall()  # makes the files beside it
             self._watch = Watch(self.path)
 
     def _read_back(self, connection: apsw.Connection) -> None:

@@ -10,15 +10,17 @@ import apsw
 
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign, StorageFull
 from jobsim.storage.sqlite_errors import MOVED, READ_ONLY, meant
-from jobsim.storage.sqlite_statements import migrations
+from jobsim.storage.sqlite_statements import migrations, statement
 
 APPLICATION_ID: Final = int.from_bytes(b"jobs")
 """Marks a database as ours, in the header of the file."""
 
 _MIGRATIONS: Final = migrations()
+_SCHEMA: Final = statement("schema")
+_VERSION: Final = statement("version")
+_SET_VERSION: Final = statement("set_version")
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER: Final = 100
-_VERSION_AT: Final = 60
 _APPLICATION_AT: Final = 68
 
 
@@ -94,7 +96,7 @@ def recognise(path: str, vfs: str) -> None:
     them; SQLite itself knows then what to make of the file.
 
     Raises:
-        StorageForeign: it is neither, or newer.
+        StorageForeign: it is neither.
     """
     file = apsw.VFSFile(vfs, path, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0])
     try:
@@ -105,28 +107,15 @@ def recognise(path: str, vfs: str) -> None:
         return
     if not header.startswith(_MAGIC) or len(header) < _HEADER:
         raise StorageForeign(f"{path} is not a SQLite database; name another file")
-    if _number(header, _APPLICATION_AT) != APPLICATION_ID:
+    if int.from_bytes(header[_APPLICATION_AT : _APPLICATION_AT + 4]) != APPLICATION_ID:
         raise StorageForeign(f"{path} is a SQLite database, but not one of jobsim's; name another file")
-    _check_version(path, _number(header, _VERSION_AT))
-
-
-def _number(header: bytes, at: int) -> int:
-    return int.from_bytes(header[at : at + 4])
-
-
-def _check_version(path: str, version: int) -> None:
-    if version > len(_MIGRATIONS):
-        raise StorageForeign(
-            f"{path} was made by a newer jobsim (schema {version}, this one knows {len(_MIGRATIONS)}); "
-            f"upgrade jobsim"
-        )
 
 
 def migrate(connection: apsw.Connection, path: str) -> None:
     """Bring the schema up to date, in one transaction that one process makes while the others wait.
 
     Raises:
-        StorageForeign: it is newer.
+        StorageForeign: it is newer, or older than the first that was released.
     """
     if _version(connection, path) == len(_MIGRATIONS):
         return
@@ -134,6 +123,7 @@ def migrate(connection: apsw.Connection, path: str) -> None:
     try:
         for script in _MIGRATIONS[_version(connection, path) :]:
             connection.execute(script)
+        connection.execute(_SET_VERSION, (len(_MIGRATIONS),))
         connection.pragma("application_id", APPLICATION_ID)
         connection.pragma("user_version", len(_MIGRATIONS))
         connection.execute("COMMIT")
@@ -143,9 +133,22 @@ def migrate(connection: apsw.Connection, path: str) -> None:
 
 
 def _version(connection: apsw.Connection, path: str) -> int:
-    version: int = connection.pragma("user_version")
+    """Return the version of the schema, by its table; the mark in the header is for others to read."""
+    if not connection.execute(_SCHEMA).fetchall():
+        if connection.pragma("application_id") == APPLICATION_ID:
+            raise StorageForeign(f"{path} was made by a pre-release of jobsim; start with a new file")
+        return 0
+    [(version,)] = connection.execute(_VERSION).fetchall()
     _check_version(path, version)
-    return version
+    return int(version)
+
+
+def _check_version(path: str, version: int) -> None:
+    if version > len(_MIGRATIONS):
+        raise StorageForeign(
+            f"{path} was made by a newer jobsim (schema {version}, this one knows {len(_MIGRATIONS)}); "
+            f"upgrade jobsim"
+        )
 
 
 class Watch:

@@ -196,11 +196,11 @@ def test_newer_database_is_refused(path: Path, checkpointed: bool) -> None:
     """A schema that this version does not know is not touched, wherever its number stands."""
     SqliteStorage(path).close()
     with bare(path) as newer:
-        newer.pragma("user_version", 99)
+        newer.execute("UPDATE jobsim_schema SET version = 99")
         if checkpointed:
             newer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         refused(path, StorageForeign, "newer", "99", "upgrade")
-        assert newer.pragma("user_version") == 99
+        assert newer.execute("SELECT version FROM jobsim_schema").fetchall() == [(99,)]
 
 
 def test_corrupt_database_is_refused(path: Path) -> None:
@@ -230,9 +230,9 @@ def test_value_that_means_nothing_is_corrupt(path: Path) -> None:
     add(storage, new(1))
     with bare(path) as other:
         with pytest.raises(apsw.ConstraintError):
-            other.execute("UPDATE job SET state = 'paused'")
+            other.execute("UPDATE jobsim_job SET state = 'paused'")
         other.pragma("ignore_check_constraints", 1)
-        other.execute("UPDATE job SET state = 'paused'")
+        other.execute("UPDATE jobsim_job SET state = 'paused'")
     for call in (storage.find, storage.counts, lambda: storage.cancel([job_id(1)], BEGAN)):
         with pytest.raises(StorageForeign, match="'paused'"):
             call()
@@ -243,8 +243,8 @@ def test_file_without_our_tables_is_refused(path: Path) -> None:
     """A file that is marked as ours but is not is refused at the first call that shows it."""
     SqliteStorage(path).close()
     with bare(path) as other:
-        other.execute("DROP VIEW full_job")
-    with pytest.raises(StorageForeign, match="full_job"):
+        other.execute("DROP VIEW jobsim_full_job")
+    with pytest.raises(StorageForeign, match="jobsim_full_job"):
         SqliteStorage(path).find()
 
 

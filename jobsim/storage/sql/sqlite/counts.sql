@@ -1,1 +1,1 @@
-SELECT state, count(*) FROM job GROUP BY state
+SELECT state, count(*) FROM jobsim_job GROUP BY state

@@ -1,2 +1,2 @@
 -- A page of the log.
-SELECT * FROM full_event WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3
+SELECT * FROM jobsim_full_event WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3

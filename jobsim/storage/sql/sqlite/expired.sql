@@ -1,7 +1,7 @@
 -- Leases that are over, page by page.
-SELECT * FROM full_lease
+SELECT * FROM jobsim_full_lease
 WHERE id IN (
-    SELECT id FROM job INDEXED BY job_leased
+    SELECT id FROM jobsim_job INDEXED BY jobsim_job_leased
     WHERE lease_until < ?1 AND id > ?2
     ORDER BY id LIMIT ?3
 )

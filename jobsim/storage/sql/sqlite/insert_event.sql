@@ -1,3 +1,3 @@
 -- Records what happened, in the transaction in which it does.
-INSERT INTO event (at, job, kind, attempt, max_attempts, token, worker, due, why, error)
+INSERT INTO jobsim_event (at, job, kind, attempt, max_attempts, token, worker, due, why, error)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

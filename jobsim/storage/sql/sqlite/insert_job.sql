@@ -1,3 +1,4 @@
 -- (new) -> pending: the job.
-INSERT INTO job (uuid, kind, queue, priority, state, ready, run_at, max_attempts, budget, created, enqueued)
+INSERT INTO jobsim_job (uuid, kind, queue, priority, state, ready, run_at, max_attempts, budget, created,
+                        enqueued)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,3 +1,3 @@
 -- (new) -> pending: what the job is to work on.
-INSERT INTO payload (job, body)
+INSERT INTO jobsim_payload (job, body)
 VALUES (?, ?)

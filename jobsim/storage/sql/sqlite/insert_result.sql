@@ -1,3 +1,3 @@
 -- running -> any: what the handler returned; a later attempt's takes the place of an earlier one's.
-INSERT OR REPLACE INTO result (job, body)
+INSERT OR REPLACE INTO jobsim_result (job, body)
 VALUES (?, ?)

@@ -1,1 +1,1 @@
-INSERT INTO why (outcome, reason) VALUES (?1, ?2) RETURNING id
+INSERT INTO jobsim_why (outcome, reason) VALUES (?1, ?2) RETURNING id

@@ -1,1 +1,1 @@
-INSERT INTO worker (name) VALUES (?1) RETURNING id
+INSERT INTO jobsim_worker (name) VALUES (?1) RETURNING id

@@ -1,1 +1,1 @@
-SELECT ifnull(max(seq), 0) FROM event
+SELECT ifnull(max(seq), 0) FROM jobsim_event

@@ -1,3 +1,3 @@
 -- The leases of running jobs.
-SELECT full_lease.* FROM carray(?1) AS wanted
-CROSS JOIN full_lease ON full_lease.id = wanted.value
+SELECT lease.* FROM carray(?1) AS wanted
+CROSS JOIN jobsim_full_lease AS lease ON lease.id = wanted.value

@@ -3,11 +3,17 @@
 -- which SQLite builds a table at every step, and name first what comes most often.
 -- References are not enforced at run time; `PRAGMA foreign_key_check` looks for broken ones.
 -- Times and lengths of time are microseconds, times since the Unix epoch.
+-- All names begin with `jobsim_`, since an application's own tables may be in the same file.
+
+CREATE TABLE jobsim_schema (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    version INTEGER NOT NULL
+) STRICT;
 
 -- The hot part of a job: it is rewritten at every step, so what is long lives elsewhere.
 -- `ready` says where a waiting job stands: 1 it was due when last looked at, 0 its time is to come.
 -- `last_error` is the event that holds the text.
-CREATE TABLE job (
+CREATE TABLE jobsim_job (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     uuid BLOB NOT NULL UNIQUE CHECK (length(uuid) = 16),
     kind TEXT NOT NULL,
@@ -25,9 +31,9 @@ CREATE TABLE job (
     attempted INTEGER,
     finished INTEGER,
     lease_until INTEGER,
-    worker INTEGER REFERENCES worker,
+    worker INTEGER REFERENCES jobsim_worker,
     delay INTEGER NOT NULL DEFAULT 0 CHECK (delay >= 0),
-    last_error INTEGER REFERENCES event,
+    last_error INTEGER REFERENCES jobsim_event,
     CHECK (attempt <= max_attempts),
     CHECK (attempt <= token),
     CHECK (
@@ -45,26 +51,26 @@ CREATE TABLE job (
 
 -- Each index holds only the jobs it is for, so that neither those waiting for their time nor those
 -- finished slow a claim. Equal rows of an index come in the order of `id`.
-CREATE INDEX job_ready ON job (queue, priority DESC, run_at) WHERE ready = 1;
-CREATE INDEX job_later ON job (queue, run_at) WHERE ready = 0;
-CREATE INDEX job_leased ON job (lease_until) WHERE lease_until IS NOT NULL;
+CREATE INDEX jobsim_job_ready ON jobsim_job (queue, priority DESC, run_at) WHERE ready = 1;
+CREATE INDEX jobsim_job_later ON jobsim_job (queue, run_at) WHERE ready = 0;
+CREATE INDEX jobsim_job_leased ON jobsim_job (lease_until) WHERE lease_until IS NOT NULL;
 
-CREATE TABLE payload (
-    job INTEGER PRIMARY KEY REFERENCES job,
+CREATE TABLE jobsim_payload (
+    job INTEGER PRIMARY KEY REFERENCES jobsim_job,
     body TEXT NOT NULL
 ) STRICT;
 
-CREATE TABLE result (
-    job INTEGER PRIMARY KEY REFERENCES job,
+CREATE TABLE jobsim_result (
+    job INTEGER PRIMARY KEY REFERENCES jobsim_job,
     body TEXT NOT NULL
 ) STRICT;
 
 -- The log: a row for everything that happened, written with the state it led to. An attempt is the row
 -- of its claim and the row that ended it, both with its token.
-CREATE TABLE event (
+CREATE TABLE jobsim_event (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     at INTEGER NOT NULL,
-    job INTEGER NOT NULL REFERENCES job,
+    job INTEGER NOT NULL REFERENCES jobsim_job,
     kind TEXT NOT NULL CHECK (
         kind = 'claim' OR kind = 'succeed' OR kind = 'enqueue' OR kind = 'retry' OR kind = 'extend'
         OR kind = 'dead_letter' OR kind = 'release' OR kind = 'cancel' OR kind = 'requeue' OR kind = 'refuse'
@@ -72,20 +78,20 @@ CREATE TABLE event (
     attempt INTEGER NOT NULL,
     max_attempts INTEGER NOT NULL,
     token INTEGER NOT NULL,
-    worker INTEGER REFERENCES worker,
+    worker INTEGER REFERENCES jobsim_worker,
     due INTEGER,
-    why INTEGER REFERENCES why,
+    why INTEGER REFERENCES jobsim_why,
     error TEXT
 ) STRICT;
 
-CREATE INDEX event_job ON event (job);
+CREATE INDEX jobsim_event_job ON jobsim_event (job);
 
-CREATE TABLE worker (
+CREATE TABLE jobsim_worker (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
 ) STRICT;
 
-CREATE TABLE why (
+CREATE TABLE jobsim_why (
     id INTEGER PRIMARY KEY,
     outcome TEXT NOT NULL,
     reason TEXT NOT NULL,
@@ -93,27 +99,27 @@ CREATE TABLE why (
 ) STRICT;
 
 -- For reading: names in place of numbers.
-CREATE VIEW full_job AS
+CREATE VIEW jobsim_full_job AS
 SELECT job.id, uuid, job.kind, queue, payload.body AS payload, state, job.attempt, job.max_attempts,
        budget, job.token, priority, run_at, created, enqueued, attempted, finished, lease_until,
        worker.name AS worker, delay, event.error AS last_error, result.body AS result
-FROM job
-JOIN payload ON payload.job = job.id
-LEFT JOIN result ON result.job = job.id
-LEFT JOIN worker ON worker.id = job.worker
-LEFT JOIN event ON event.seq = job.last_error;
+FROM jobsim_job AS job
+JOIN jobsim_payload AS payload ON payload.job = job.id
+LEFT JOIN jobsim_result AS result ON result.job = job.id
+LEFT JOIN jobsim_worker AS worker ON worker.id = job.worker
+LEFT JOIN jobsim_event AS event ON event.seq = job.last_error;
 
-CREATE VIEW full_lease AS
+CREATE VIEW jobsim_full_lease AS
 SELECT job.id, uuid, kind, queue, attempt, max_attempts, budget, token, enqueued, delay, lease_until,
        worker.name AS worker, payload.body AS payload
-FROM job
-JOIN payload ON payload.job = job.id
-JOIN worker ON worker.id = job.worker;
+FROM jobsim_job AS job
+JOIN jobsim_payload AS payload ON payload.job = job.id
+JOIN jobsim_worker AS worker ON worker.id = job.worker;
 
-CREATE VIEW full_event AS
+CREATE VIEW jobsim_full_event AS
 SELECT event.seq, at, job.uuid, event.kind, event.attempt, event.max_attempts, event.token,
        worker.name AS worker, due, why.outcome, why.reason, error, event.job
-FROM event
-JOIN job ON job.id = event.job
-LEFT JOIN worker ON worker.id = event.worker
-LEFT JOIN why ON why.id = event.why;
+FROM jobsim_event AS event
+JOIN jobsim_job AS job ON job.id = event.job
+LEFT JOIN jobsim_worker AS worker ON worker.id = event.worker
+LEFT JOIN jobsim_why AS why ON why.id = event.why;

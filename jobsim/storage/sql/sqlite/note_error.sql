@@ -1,2 +1,2 @@
 -- running -> any: the event that holds the error's text.
-UPDATE job SET last_error = ?1 WHERE id = ?2
+UPDATE jobsim_job SET last_error = ?1 WHERE id = ?2

@@ -1,4 +1,4 @@
 -- dead_letter -> pending, with a new budget of attempts
-UPDATE job
+UPDATE jobsim_job
 SET state = ?1, ready = 1, max_attempts = ?2, enqueued = ?3, run_at = ?3, delay = 0, finished = NULL
 WHERE id = ?4

@@ -1,1 +1,1 @@
-SELECT id FROM why WHERE outcome = ?1 AND reason = ?2
+SELECT id FROM jobsim_why WHERE outcome = ?1 AND reason = ?2

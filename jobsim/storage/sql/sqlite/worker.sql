@@ -1,1 +1,1 @@
-SELECT id FROM worker WHERE name = ?1
+SELECT id FROM jobsim_worker WHERE name = ?1
