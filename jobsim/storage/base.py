@@ -43,11 +43,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from jobsim.core.decide import LOST, Decision, Settlement
+from jobsim.core.errors import ConfigError, KeyTaken
 from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
-from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
+from jobsim.core.transitions import FINAL, TRANSITIONS, WAITING, Kind
 
 ENDS: Final = {
     kind: target
@@ -70,6 +71,23 @@ def possible(lease: Lease, decision: Decision, until: Instant | None, now: Insta
         return state is not None
     attempt = lease.attempt - (decision.kind is Kind.RELEASE)
     return decision.due is not None and attempt < lease.max_attempts
+
+
+def key_taken(key: str, holder: JobId) -> KeyTaken:
+    """Return the error that `RAISE` asks for: `holder`, be it of the same batch, holds `key`."""
+    return KeyTaken(f"job {holder} holds the unique key {key!r}; nothing of the batch was accepted")
+
+
+def check_final(states: Sequence[State]) -> None:
+    """Refuse to prune what is not final.
+
+    Raises:
+        ConfigError: a state is not.
+    """
+    for state in states:
+        if state not in FINAL:
+            final = ", ".join(state.value for state in State if state in FINAL)
+            raise ConfigError(f"jobs that are {state.value} cannot be pruned; only those that are {final}")
 
 
 class Watch(Protocol):
@@ -164,7 +182,10 @@ class Storage(Protocol):
         ...
 
     def set_limits(self, limits: Mapping[Scope, Limit]) -> None:
-        """Put limits in force, each in the place of its scope's own; one that limits nothing removes that."""
+        """Put limits in force, each in the place of its scope's own; one that limits nothing removes that.
+
+        The turn of a rate stays as it is where the same rate is put in force again; another begins anew.
+        """
         ...
 
     def limits(self) -> dict[Scope, Limit]:

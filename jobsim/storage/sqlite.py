@@ -14,9 +14,10 @@ from jobsim.core.time import Duration, DurationLike, Instant, duration
 from jobsim.storage.rows import Row, blob, event_of, job_of, lease_of, state_of, storable
 from jobsim.storage.sqlite_database import MEMORY, Database, Durability
 from jobsim.storage.sqlite_file import resolved
+from jobsim.storage.sqlite_names import Names
 from jobsim.storage.sqlite_statements import statement
 from jobsim.storage.sqlite_watch import SqliteWatch
-from jobsim.storage.sqlite_writes import Names, Writes
+from jobsim.storage.sqlite_writes import Writes
 
 __all__ = ["Durability", "SqliteStorage"]
 
@@ -68,20 +69,8 @@ class SqliteStorage:
             return self._database.write(self._writes.enqueue, jobs, now)
         except StorageError as error:
             if isinstance(error.__cause__, apsw.ConstraintError):
-                self._refuse_taken(jobs, error)
+                self._database.write(self._writes.refuse_taken, jobs, error)
             raise
-
-    def _refuse_taken(self, jobs: Sequence[NewJob], error: StorageError) -> None:
-        """Say which id is taken, if that is what was wrong."""
-        seen: set[JobId] = set()
-        for job in jobs:
-            if job.id in seen:
-                raise StorageError(f"job {job.id} is in the batch twice; none of it was accepted") from error
-            if self.get(job.id) is not None:
-                raise StorageError(
-                    f"job {job.id} is there already; none of the batch was accepted"
-                ) from error
-            seen.add(job.id)
 
     def claim(
         self, worker: WorkerId, queues: Sequence[str], limit: int, lease: Duration, now: Instant

@@ -9,6 +9,7 @@ from typing import Final
 import apsw
 
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign, StorageFull
+from jobsim.storage.rows import Row
 from jobsim.storage.sqlite_errors import MOVED, READ_ONLY, meant
 from jobsim.storage.sqlite_statements import migrations, statement
 
@@ -138,9 +139,10 @@ def _version(connection: apsw.Connection, path: str) -> int:
         if connection.pragma("application_id") == APPLICATION_ID:
             raise StorageForeign(f"{path} was made by a pre-release of jobsim; start with a new file")
         return 0
-    [(version,)] = connection.execute(_VERSION).fetchall()
+    rows: list[Row] = connection.execute(_VERSION).fetchall()
+    version: int = rows[0][0]
     _check_version(path, version)
-    return int(version)
+    return version
 
 
 def _check_version(path: str, version: int) -> None:

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from importlib.resources import files
 from itertools import chain
-from typing import Final
-
-import apsw
+from typing import Any, Final, Protocol, Self
 
 from jobsim.storage.rows import Row
 
@@ -24,8 +22,23 @@ def migrations() -> list[str]:
     return [(_DIRECTORY / name).read_text("utf-8") for name in names]
 
 
+class Cursor(Protocol):
+    """What the cursors of APSW and of the standard library have in common."""
+
+    def execute(self, sql: str, bindings: Sequence[Any] = ..., /) -> Self:
+        """Run one statement."""
+        ...
+
+    def fetchall(self) -> list[Row]:
+        """Return the rows that it gave."""
+        ...
+
+
 class Insert:
-    """An INSERT that takes many rows in one step, which costs half of a step a row."""
+    """An INSERT that takes many rows in one step, which costs half of a step a row.
+
+    What its text calls ``?1``, ``?2`` and so on is the same in every row.
+    """
 
     _MOST: Final = 64
 
@@ -34,11 +47,11 @@ class Insert:
         self._head, _, self._row = text.partition("VALUES")
         self._texts = [text]
 
-    def into(self, cursor: apsw.Cursor, rows: Sequence[Row]) -> None:
+    def into(self, cursor: Cursor, rows: Sequence[Row], same: Row = ()) -> None:
         """Insert `rows` in order; their row ids, where they are given none, follow each other."""
         for low in range(0, len(rows), self._MOST):
             some = rows[low : low + self._MOST]
-            cursor.execute(self._text(len(some)), tuple(chain.from_iterable(some)))
+            cursor.execute(self._text(len(some)), (*same, *chain.from_iterable(some)))
 
     def _text(self, count: int) -> str:
         texts = self._texts

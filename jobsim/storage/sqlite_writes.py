@@ -7,24 +7,23 @@ from typing import Any, Final
 
 import apsw
 
-from jobsim.core.decide import Decision, Settlement, Why
+from jobsim.core.decide import Decision, Settlement, Why, for_replaced
 from jobsim.core.job import JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
 from jobsim.storage.base import ENDS, possible
 from jobsim.storage.rows import Row, blob, lease_of, state_of, storable
 from jobsim.storage.sqlite_database import Database
+from jobsim.storage.sqlite_enqueue import enqueue, holder, refuse_taken
+from jobsim.storage.sqlite_names import Names
 from jobsim.storage.sqlite_statements import Insert, statement
 
 WAVE: Final = 10_000
 """How many jobs that have come due one transaction marks as ready: some 30 ms of work."""
 
-_PENDING: Final = TRANSITIONS[None, Kind.ENQUEUE]
 _REQUEUED: Final = TRANSITIONS[State.DEAD_LETTER, Kind.REQUEUE]
 (_CLAIMED,) = {TRANSITIONS[state, Kind.CLAIM] for state in WAITING}
 
-_JOBS: Final = Insert("insert_job")
-_PAYLOADS: Final = Insert("insert_payload")
 _RESULTS: Final = Insert("insert_result")
 _EVENTS: Final = Insert("insert_event")
 _PROMOTE: Final = statement("promote")
@@ -38,51 +37,11 @@ _NOTE_ERROR: Final = statement("note_error")
 _EXTEND: Final = statement("extend")
 _STANDING: Final = statement("standing")
 _REQUEUE: Final = statement("requeue")
-_WORKER: Final = statement("worker")
-_NEW_WORKER: Final = statement("insert_worker")
-_WHY: Final = statement("why")
-_NEW_WHY: Final = statement("insert_why")
 
 
 def keys(numbers: Iterable[int]) -> "apsw.CArrayBinding":
     """Return `numbers`, of which there is one at least, as SQLite takes an array."""
     return apsw.carray(array("q", numbers))
-
-
-class Names:
-    """The numbers under which workers and reasons are stored, as far as they have been needed."""
-
-    def __init__(self) -> None:
-        self._workers: dict[str, int] = {}
-        self._whys: dict[tuple[str, str], int] = {}
-
-    def forget(self) -> None:
-        """Forget all, as the transaction which made some of them came to nothing."""
-        self._workers.clear()
-        self._whys.clear()
-
-    def worker(self, cursor: apsw.Cursor, name: WorkerId) -> int:
-        """Return the number of a worker."""
-        number = self._workers.get(name)
-        if number is None:
-            number = self._workers[name] = _numbered(cursor, _WORKER, _NEW_WORKER, (name,))
-        return number
-
-    def why(self, cursor: apsw.Cursor, why: Why) -> int | None:
-        """Return the number of a reason, its error left out; `None` where there is no more to it."""
-        outcome, reason, _ = why
-        number = self._whys.get((outcome, reason))
-        if number is None:
-            if not (outcome or reason):
-                return None
-            number = self._whys[outcome, reason] = _numbered(cursor, _WHY, _NEW_WHY, (outcome, reason))
-        return number
-
-
-def _numbered(cursor: apsw.Cursor, find: str, make: str, name: tuple[str, ...]) -> int:
-    found: list[Row] = cursor.execute(find, name).fetchall() or cursor.execute(make, name).fetchall()
-    number: int = found[0][0]
-    return number
 
 
 class Writes:
@@ -94,21 +53,11 @@ class Writes:
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
         """Store `jobs`; see `Storage.enqueue`."""
-        cursor, names = self._database.cursor, self._names
-        new = [
-            (blob(id_), kind, queue, priority, _PENDING, run_at <= now, run_at, limit, limit, now, now)
-            for id_, kind, run_at, queue, _, limit, priority, *_ in jobs
-        ]
-        _JOBS.into(cursor, new)
-        first = cursor.connection.last_insert_rowid() - len(new) + 1
-        _PAYLOADS.into(cursor, [(key, storable(job.payload)) for key, job in enumerate(jobs, first)])
-        whys = {kind: names.why(cursor, Why("", kind)) for kind in {job.kind for job in jobs}}
-        events = [
-            (now, key, Kind.ENQUEUE, 0, job.max_attempts, 0, None, job.run_at, whys[job.kind], None)
-            for key, job in enumerate(jobs, first)
-        ]
-        _EVENTS.into(cursor, events)
-        return [job.id for job in jobs]
+        return enqueue(self._database.cursor, self._names, jobs, now)
+
+    def refuse_taken(self, jobs: Sequence[NewJob], error: Exception) -> None:
+        """Say which id of `jobs`, of which none was stored, is taken, if one is."""
+        refuse_taken(self._database.cursor, jobs, error)
 
     def promote(self, queues: Iterable[str], now: Instant) -> bool:
         """Mark jobs that have come due as ready; return whether these were all."""
@@ -151,6 +100,8 @@ class Writes:
         for lease, decision in settlements:
             row = held.get(lease.key)
             holds = row is not None and _under(lease, row) and possible(lease, decision, row[5], now)
+            if holds and row is not None and row[6]:
+                decision = for_replaced(decision)  # noqa: PLW2901  # what is written in its place
             worker, why = names.worker(cursor, lease.worker), names.why(cursor, decision.why)
             if holds:
                 batch.settle(held.pop(lease.key), worker, why, decision)
@@ -186,7 +137,7 @@ class Writes:
             cursor.execute(_EXTEND, (until, keys(shorter)))
         events = []
         for lease in kept:
-            key, _, token, attempt, limit, before = held[lease.key]
+            key, _, token, attempt, limit, before, _ = held[lease.key]
             worker = self._names.worker(cursor, lease.worker)
             due = max(before, until)
             events.append((now, key, Kind.EXTEND, attempt, limit, token, worker, due, None, None))
@@ -197,16 +148,16 @@ class Writes:
         """Give jobs a new budget; see `Storage.requeue`."""
         cursor = self._database.cursor
         standing = self._movable(ids, Kind.REQUEUE)
-        done, moves, events = [], [], []
+        done, events = [], []
         for id_ in ids:
             row = standing.pop(id_, None)
-            done.append(row is not None)
-            if row is not None:
-                _, key, _, attempt, _, budget, token = row
+            free = row is not None and (row[7] is None or holder(cursor, row[7]) is None)
+            done.append(free)
+            if row is not None and free:
+                _, key, _, attempt, _, budget, token, _ = row
                 limit = attempt + budget
-                moves.append((_REQUEUED, limit, now, key))
+                cursor.execute(_REQUEUE, (_REQUEUED, limit, now, key))
                 events.append((now, key, Kind.REQUEUE, attempt, limit, token, None, now, None, None))
-        cursor.executemany(_REQUEUE, moves)
         _EVENTS.into(cursor, events)
         return done
 
@@ -222,7 +173,7 @@ class Writes:
             row = standing.pop(id_, None)
             done.append(row is not None)
             if row is not None:
-                _, key, state, attempt, limit, _, token = row
+                _, key, state, attempt, limit, _, token, _ = row
                 ends[TRANSITIONS[state_of(state), Kind.CANCEL]].append(key)
                 events.append((now, key, Kind.CANCEL, attempt, limit, token, None, None, why, error))
         _finish(cursor, ends, now)
@@ -258,7 +209,7 @@ class _Batch:
         self._errors: list[tuple[int, int]] = []
 
     def settle(self, row: Row, worker: int, why: int | None, decision: Decision) -> None:
-        key, _, token, attempt, limit, _ = row
+        key, _, token, attempt, limit, *_ = row
         kind, (_, _, error), due, delay, result = decision
         state = ENDS[kind]
         if state in WAITING:

@@ -19,9 +19,10 @@ def test_all_names_have_the_prefix(path: Path) -> None:
     """Nothing of ours can be taken for something of an application's."""
     SqliteStorage(path).close()
     with bare(path) as other:
-        names = other.execute("SELECT name FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+        rows = other.execute("SELECT name FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+    names = [str(name) for (name,) in rows]
     assert len(names) > 10
-    assert [name for (name,) in names if not name.startswith(("jobsim_", "sqlite_sequence"))] == []
+    assert [name for name in names if not name.startswith(("jobsim_", "sqlite_sequence"))] == []
 
 
 def test_version_is_in_a_table_and_in_the_header(path: Path) -> None:

@@ -1,4 +1,4 @@
 -- The jobs among those asked for that run under a lease, whichever it is.
-SELECT id, uuid, token, attempt, max_attempts, lease_until FROM carray(?1) AS wanted
+SELECT id, uuid, token, attempt, max_attempts, lease_until, replaced FROM carray(?1) AS wanted
 CROSS JOIN jobsim_job ON jobsim_job.id = wanted.value
 WHERE lease_until IS NOT NULL

@@ -34,6 +34,9 @@ CREATE TABLE jobsim_job (
     worker INTEGER REFERENCES jobsim_worker,
     delay INTEGER NOT NULL DEFAULT 0 CHECK (delay >= 0),
     last_error INTEGER REFERENCES jobsim_event,
+    unique_key TEXT,
+    replaced INTEGER NOT NULL DEFAULT 0 CHECK (replaced BETWEEN 0 AND 1),
+    limit_key TEXT NOT NULL DEFAULT '',
     CHECK (attempt <= max_attempts),
     CHECK (attempt <= token),
     CHECK (
@@ -54,6 +57,8 @@ CREATE TABLE jobsim_job (
 CREATE INDEX jobsim_job_ready ON jobsim_job (queue, priority DESC, run_at) WHERE ready = 1;
 CREATE INDEX jobsim_job_later ON jobsim_job (queue, run_at) WHERE ready = 0;
 CREATE INDEX jobsim_job_leased ON jobsim_job (lease_until) WHERE lease_until IS NOT NULL;
+CREATE UNIQUE INDEX jobsim_job_unique ON jobsim_job (unique_key)
+WHERE unique_key IS NOT NULL AND finished IS NULL AND replaced = 0;
 
 CREATE TABLE jobsim_payload (
     job INTEGER PRIMARY KEY REFERENCES jobsim_job,
@@ -102,7 +107,8 @@ CREATE TABLE jobsim_why (
 CREATE VIEW jobsim_full_job AS
 SELECT job.id, uuid, job.kind, queue, payload.body AS payload, state, job.attempt, job.max_attempts,
        budget, job.token, priority, run_at, created, enqueued, attempted, finished, lease_until,
-       worker.name AS worker, delay, event.error AS last_error, result.body AS result
+       worker.name AS worker, delay, event.error AS last_error, result.body AS result, unique_key, replaced,
+       limit_key
 FROM jobsim_job AS job
 JOIN jobsim_payload AS payload ON payload.job = job.id
 LEFT JOIN jobsim_result AS result ON result.job = job.id
