@@ -1,7 +1,7 @@
 """The store on SQLite, through APSW: jobs in one file, shared by the processes of one machine."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import apsw
@@ -10,12 +10,15 @@ from jobsim.core.decide import Settlement
 from jobsim.core.errors import ConfigError, StorageError
 from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, DurationLike, Instant, duration
-from jobsim.storage.rows import Row, blob, event_of, job_of, lease_of, state_of, storable
+from jobsim.storage.rows import Row, blob, event_of, job_of, lease_of, state_of
+from jobsim.storage.sqlite_claim import NEXT_DUE, claim, next_due, promote, times
 from jobsim.storage.sqlite_database import MEMORY, Database, Durability
 from jobsim.storage.sqlite_file import resolved
+from jobsim.storage.sqlite_limits import LIMITS, limit_of, set_limits
 from jobsim.storage.sqlite_names import Names
-from jobsim.storage.sqlite_statements import statement
+from jobsim.storage.sqlite_statements import statement, texts
 from jobsim.storage.sqlite_watch import SqliteWatch
 from jobsim.storage.sqlite_writes import Writes
 
@@ -24,7 +27,6 @@ __all__ = ["Durability", "SqliteStorage"]
 PAGE: Final = 1_000
 
 _EXPIRED: Final = statement("expired")
-_NEXT_DUE: Final = statement("next_due")
 _GET: Final = statement("get")
 _FIND: Final = statement("find")
 _COUNTS: Final = statement("counts")
@@ -59,6 +61,7 @@ class SqliteStorage:
         patience = duration(busy_timeout, "busy_timeout")
         self._database = Database(self.path, self.durability, patience, vfs, names.forget)
         self._database.open(create=create)
+        self._names = names
         self._writes = Writes(self._database, names)
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
@@ -112,13 +115,12 @@ class SqliteStorage:
 
         So claims come in the right order, and nobody waits long for a transaction to end.
         """
-        writes = self._writes
-        if not writes.promote(queues, now):
+        cursor = self._database.cursor
+        if not promote(cursor, queues, now):
             return None
-        settled = writes.settle(settlements, now) if settlements else []
-        leases = writes.claim(worker, queues, limit, until, now) if limit > 0 else []
-        rows = self._database.cursor.execute(_NEXT_DUE, (_texts(queues),)) if queues else ()
-        return settled, leases, _earliest(rows)
+        settled = self._writes.settle(settlements, now) if settlements else []
+        leases = claim(cursor, self._names, worker, queues, limit, until, now) if limit > 0 else []
+        return settled, leases, next_due(cursor, queues)
 
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
         """Let `leases` last until `until`, never less than before; return the ids still held."""
@@ -129,12 +131,31 @@ class SqliteStorage:
         return self._database.read(_EXPIRED, (now, after, max(limit, 0)), lease_of)
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
-        """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
-        return _earliest(self._database.read(_NEXT_DUE, (_texts(queues),), tuple)) if queues else None
+        """Return when the next waiting job of `queues` can be claimed, by its `run_at` and by its rate."""
+        if not queues:
+            return None
+        rows = self._database.read(NEXT_DUE, (texts(queues),), tuple)
+        if any(waiting for *_, waiting in rows):
+            return self._database.write(self._next_due, queues)
+        return min(times(rows), default=None)
+
+    def _next_due(self, queues: Sequence[str]) -> Instant | None:
+        return next_due(self._database.cursor, queues)
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
         """Make dead letters pending again, due now; `False` where that is not possible."""
         return self._database.write(self._writes.requeue, ids, now) if ids else []
+
+    def set_limits(self, limits: Mapping[Scope, Limit]) -> None:
+        """Put limits in force, each in the place of its scope's own; one that limits nothing removes that."""
+        self._database.write(self._set_limits, limits)
+
+    def _set_limits(self, limits: Mapping[Scope, Limit]) -> None:
+        set_limits(self._database.cursor, limits)
+
+    def limits(self) -> dict[Scope, Limit]:
+        """Return the limits in force."""
+        return dict(self._database.read(LIMITS, (), limit_of))
 
     def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
         """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
@@ -154,7 +175,7 @@ class SqliteStorage:
         limit: int | None = None,
     ) -> list[Job]:
         """Return jobs in the order they were enqueued; nothing given filters nothing."""
-        wanted = _texts(states or tuple(State))
+        wanted = texts(states or tuple(State))
         bindings = (not states, wanted, kind, queue, -1 if limit is None else max(limit, 0))
         return self._database.read(_FIND, bindings, job_of)
 
@@ -183,11 +204,3 @@ class SqliteStorage:
 def _only(row: Row) -> int:
     number: int = row[0]
     return number
-
-
-def _texts(texts: Sequence[str]) -> "apsw.CArrayBinding":
-    return apsw.carray(tuple(str(storable(text)) for text in texts))
-
-
-def _earliest(rows: Iterable[Row]) -> Instant | None:
-    return min((at for row in rows for at in row if at is not None), default=None)

@@ -10,6 +10,7 @@ from jobsim.core.time import Instant
 from jobsim.core.transitions import TRANSITIONS, Kind
 from jobsim.storage.base import key_taken
 from jobsim.storage.rows import Row, blob, state_of, storable
+from jobsim.storage.sqlite_limits import limited
 from jobsim.storage.sqlite_names import Names
 from jobsim.storage.sqlite_statements import Cursor, Insert, statement
 
@@ -42,6 +43,7 @@ def enqueue(cursor: Cursor, names: Names, jobs: Sequence[NewJob], now: Instant) 
 
 
 def _write(cursor: Cursor, names: Names, jobs: Sequence[NewJob], now: Instant) -> None:
+    queues, kinds = limited(cursor)
     rows = [
         (
             blob(id_),
@@ -54,6 +56,7 @@ def _write(cursor: Cursor, names: Names, jobs: Sequence[NewJob], now: Instant) -
             limit,
             None if unique_key is None else storable(unique_key),
             storable(limit_key),
+            queue in queues or kind in kinds,
         )
         for id_, kind, run_at, queue, _, limit, priority, unique_key, _, limit_key in jobs
     ]

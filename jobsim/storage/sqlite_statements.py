@@ -1,11 +1,14 @@
 """The SQL of the SQLite store: each statement and each migration is a file."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from itertools import chain
 from typing import Any, Final, Protocol, Self
 
-from jobsim.storage.rows import Row
+import apsw
+
+from jobsim.storage.rows import Row, storable
 
 _DIRECTORY: Final = files("jobsim.storage") / "sql" / "sqlite"
 
@@ -20,6 +23,16 @@ def migrations() -> list[str]:
     """Return the scripts that lead from nothing to the present schema; the n-th makes it version n."""
     names = sorted(file.name for file in _DIRECTORY.iterdir() if file.name.startswith("migrate_"))
     return [(_DIRECTORY / name).read_text("utf-8") for name in names]
+
+
+def keys(numbers: Iterable[int]) -> "apsw.CArrayBinding":
+    """Return `numbers`, of which there is one at least, as SQLite takes an array."""
+    return apsw.carray(array("q", numbers))
+
+
+def texts(values: Iterable[str]) -> "apsw.CArrayBinding":
+    """Return `values`, of which there is one at least, as SQLite takes an array."""
+    return apsw.carray(tuple(str(storable(value)) for value in values))
 
 
 class Cursor(Protocol):

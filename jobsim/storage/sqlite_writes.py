@@ -1,35 +1,26 @@
 """What a transaction of the SQLite store writes. Each method runs within one that its caller has begun."""
 
-from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import apsw
 
 from jobsim.core.decide import Decision, Settlement, Why, for_replaced
-from jobsim.core.job import JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.job import JobId, Lease, NewJob, State
 from jobsim.core.time import Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
 from jobsim.storage.base import ENDS, possible
-from jobsim.storage.rows import Row, blob, lease_of, state_of, storable
+from jobsim.storage.rows import Row, blob, state_of, storable
 from jobsim.storage.sqlite_database import Database
 from jobsim.storage.sqlite_enqueue import enqueue, holder, refuse_taken
 from jobsim.storage.sqlite_names import Names
-from jobsim.storage.sqlite_statements import Insert, statement
-
-WAVE: Final = 10_000
-"""How many jobs that have come due one transaction marks as ready: some 30 ms of work."""
+from jobsim.storage.sqlite_statements import Insert, keys, statement
 
 _REQUEUED: Final = TRANSITIONS[State.DEAD_LETTER, Kind.REQUEUE]
-(_CLAIMED,) = {TRANSITIONS[state, Kind.CLAIM] for state in WAITING}
 
 _RESULTS: Final = Insert("insert_result")
 _EVENTS: Final = Insert("insert_event")
-_PROMOTE: Final = statement("promote")
-_CLAIMABLE: Final = statement("claimable")
-_START: Final = statement("start")
-_LEASES: Final = statement("leases")
 _HELD: Final = statement("held")
 _FINISH: Final = statement("finish")
 _WAIT_AGAIN: Final = statement("wait_again")
@@ -37,11 +28,6 @@ _NOTE_ERROR: Final = statement("note_error")
 _EXTEND: Final = statement("extend")
 _STANDING: Final = statement("standing")
 _REQUEUE: Final = statement("requeue")
-
-
-def keys(numbers: Iterable[int]) -> "apsw.CArrayBinding":
-    """Return `numbers`, of which there is one at least, as SQLite takes an array."""
-    return apsw.carray(array("q", numbers))
 
 
 class Writes:
@@ -58,38 +44,6 @@ class Writes:
     def refuse_taken(self, jobs: Sequence[NewJob], error: Exception) -> None:
         """Say which id of `jobs`, of which none was stored, is taken, if one is."""
         refuse_taken(self._database.cursor, jobs, error)
-
-    def promote(self, queues: Iterable[str], now: Instant) -> bool:
-        """Mark jobs that have come due as ready; return whether these were all."""
-        cursor = self._database.cursor
-        complete = True
-        for queue in queues:
-            cursor.execute(_PROMOTE, (queue, now, WAVE))
-            complete = complete and cursor.connection.changes() < WAVE
-        return complete
-
-    def claim(
-        self, worker: WorkerId, queues: Iterable[str], limit: int, until: Instant, now: Instant
-    ) -> list[Lease]:
-        """Start ready jobs; see `Storage.claim`."""
-        cursor = self._database.cursor
-        found: list[Row] = []
-        for queue in queues:
-            found += cursor.execute(_CLAIMABLE, (queue, now, limit)).fetchall()
-        if not found:
-            return []
-        found.sort(key=lambda row: (-row[0], row[1], row[2]))
-        chosen = [key for _, _, key in found[:limit]]
-        number = self._names.worker(cursor, worker)
-        cursor.execute(_START, (_CLAIMED, now, until, number, keys(chosen)))
-        rows: dict[Any, Row] = {row[0]: row for row in cursor.execute(_LEASES, (keys(chosen),)).fetchall()}
-        leases = [lease_of(rows[key]) for key in chosen]
-        events = [
-            (now, key, Kind.CLAIM, attempt, limit, token, number, until, None, None)
-            for key, _, _, _, attempt, limit, _, token, *_ in leases
-        ]
-        _EVENTS.into(cursor, events)
-        return leases
 
     def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
         """Write what became of attempts; see `Storage.settle`."""

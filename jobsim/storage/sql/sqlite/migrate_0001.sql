@@ -12,7 +12,8 @@ CREATE TABLE jobsim_schema (
 
 -- The hot part of a job: it is rewritten at every step, so what is long lives elsewhere.
 -- `ready` says where a waiting job stands: 1 it was due when last looked at, 0 its time is to come.
--- `last_error` is the event that holds the text.
+-- `last_error` is the event that holds the text. `limited` says whether a limit is in force for the queue or
+-- the kind of a job that is not final.
 CREATE TABLE jobsim_job (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     uuid BLOB NOT NULL UNIQUE CHECK (length(uuid) = 16),
@@ -37,6 +38,7 @@ CREATE TABLE jobsim_job (
     unique_key TEXT,
     replaced INTEGER NOT NULL DEFAULT 0 CHECK (replaced BETWEEN 0 AND 1),
     limit_key TEXT NOT NULL DEFAULT '',
+    limited INTEGER NOT NULL DEFAULT 0 CHECK (limited BETWEEN 0 AND 1),
     CHECK (attempt <= max_attempts),
     CHECK (attempt <= token),
     CHECK (
@@ -54,11 +56,32 @@ CREATE TABLE jobsim_job (
 
 -- Each index holds only the jobs it is for, so that neither those waiting for their time nor those
 -- finished slow a claim. Equal rows of an index come in the order of `id`.
-CREATE INDEX jobsim_job_ready ON jobsim_job (queue, priority DESC, run_at) WHERE ready = 1;
-CREATE INDEX jobsim_job_later ON jobsim_job (queue, run_at) WHERE ready = 0;
+CREATE INDEX jobsim_job_ready ON jobsim_job (queue, priority DESC, run_at) WHERE ready = 1 AND limited = 0;
+CREATE INDEX jobsim_job_later ON jobsim_job (queue, limited, run_at) WHERE ready = 0;
 CREATE INDEX jobsim_job_leased ON jobsim_job (lease_until) WHERE lease_until IS NOT NULL;
 CREATE UNIQUE INDEX jobsim_job_unique ON jobsim_job (unique_key)
 WHERE unique_key IS NOT NULL AND finished IS NULL AND replaced = 0;
+
+-- Those whom a limit may hold back stand lane by lane, so that a full lane is passed by in one step.
+CREATE INDEX jobsim_job_limited_ready ON jobsim_job (queue, kind, limit_key, priority DESC, run_at)
+WHERE limited = 1 AND ready = 1;
+CREATE INDEX jobsim_job_limited_later ON jobsim_job (queue, kind, limit_key, run_at)
+WHERE limited = 1 AND ready = 0;
+CREATE INDEX jobsim_job_limited_running ON jobsim_job (queue, kind, limit_key)
+WHERE limited = 1 AND lease_until IS NOT NULL;
+
+-- The limits in force, all that `core.limits.Limit` says; `turn` is when the rate lets the next one start.
+CREATE TABLE jobsim_limit (
+    scope TEXT NOT NULL CHECK (scope = 'queue' OR scope = 'kind'),
+    name TEXT NOT NULL,
+    running INTEGER,
+    running_per_key INTEGER,
+    starts INTEGER,
+    per INTEGER,
+    burst INTEGER,
+    turn INTEGER,
+    PRIMARY KEY (scope, name)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE jobsim_payload (
     job INTEGER PRIMARY KEY REFERENCES jobsim_job,

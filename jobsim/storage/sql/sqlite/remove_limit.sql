@@ -1,0 +1,1 @@
+DELETE FROM jobsim_limit WHERE scope = ?1 AND name = ?2
