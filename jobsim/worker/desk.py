@@ -21,7 +21,7 @@ from jobsim.core.decide import Settlement
 from jobsim.core.job import Lease, WorkerId
 from jobsim.core.outcome import Released
 from jobsim.core.streams import Purpose, Streams
-from jobsim.core.time import Instant, duration
+from jobsim.core.time import MILLISECOND, Duration, Instant, duration
 from jobsim.runtime.base import Runtime, Signal
 from jobsim.storage.base import Storage
 from jobsim.worker.calls import RETRIED, StorageCalls
@@ -31,6 +31,18 @@ from jobsim.worker.settings import WorkerSettings
 Exchanged = tuple[list[bool], list[Lease], Instant | None]
 
 _EVERYBODY: Final = 1 << 30
+_COMPANY: Final = 32
+"""So many finished attempts share the cost of a commit well enough not to wait for more."""
+
+_SHARE: Final = 4
+"""What part of an exchange's time it is worth waiting for that part more of attempts."""
+
+_LONGEST: Final = 10 * MILLISECOND
+"""How long it is waited at most, whatever the clock says of an exchange's time."""
+
+_HASTE: Final = 8
+"""How many exchanges are made without waiting after one for which it was not worth it."""
+
 _NONE: Final = ()
 _RELEASED: Final = Released()
 
@@ -76,6 +88,10 @@ class Desk:
         self._in_line = 0
         self._busy = False
         self._look = False  # something may be due that no exchange has looked for
+        self._gathered = runtime.signal()
+        self._gathering = False
+        self._patience = Duration(0)  # how long gathering may take
+        self._haste = 0
         self._next_poll = Instant(0)
         self._surge = 1
         self._closed = False
@@ -92,6 +108,8 @@ class Desk:
             else:
                 self.let_go(lease)
             self._finished.append(finished)
+            if self._gathering and (not held or len(self._finished) >= _COMPANY):
+                self._gathered.ring()
         self._look = True
         while not self._leases:
             if self._busy:
@@ -116,6 +134,8 @@ class Desk:
     async def _exchange(self) -> None:
         """Settle all that is finished, claim for this slot and all in line, and see what is due next."""
         self._busy, self._look = True, False
+        if self._patience and self.held and not self._closed:
+            await self._gather()
         served = self._in_line
         batch, self._finished = self._finished, []
         self._in_flight = batch
@@ -133,6 +153,8 @@ class Desk:
             settled, leases, due = await self._calls.again(error, self._exchange_late, batch, limit)
             now = self._now()
         self._busy, self._in_flight = False, _NONE
+        ended = self._now()
+        self._patience = Duration(min(max(0, ended - now) // _SHARE, _LONGEST))
         if False in settled:
             _refused(batch, settled)
         held, ready = self.held, self._leases
@@ -143,13 +165,30 @@ class Desk:
                 held[lease.key] = lease
                 ready.append(lease)
         if due is None or due > now or len(leases) < limit:
-            self._foresee(due, now)
+            self._foresee(due, now, ended)
         else:
             self._pass_on()
         if self._in_line:
             # Those who were served, and one of those who came since, to make the next exchange. All go home
             # once it is closed.
             self._line.ring(self._in_line if self._closed else served + 1)
+
+    async def _gather(self) -> None:
+        """Wait a moment for attempts that are about to end, so that one commit pays for them, too.
+
+        Without that, short attempts would come in turns: those that end while a commit is in flight wait for
+        the next one, which then leaves without those that the first had sent out.
+        """
+        before = len(self._finished)
+        if self._haste or not 0 < before < _COMPANY:
+            self._haste = max(0, self._haste - 1)
+            return
+        self._gathering = True
+        self._gathered.forget()
+        await self._wait(self._gathered, self._patience)
+        self._gathering = False
+        if _SHARE * (len(self._finished) - before) < before:
+            self._haste = _HASTE
 
     def _exchange_late(self, batch: Sequence[Settlement], limit: int) -> Exchanged:
         """Make an exchange that has failed before, by the present time: leases begin when they are got."""
@@ -169,10 +208,10 @@ class Desk:
         self._bell.ring(self._surge)
         self._surge = min(2 * self._surge, self._slots)
 
-    def _foresee(self, due: Instant | None, looked: Instant) -> None:
+    def _foresee(self, due: Instant | None, looked: Instant, now: Instant) -> None:
         """Let the bell ring when the next job is due, and after a while anyway."""
         self._surge = 1
-        now = self._now()  # the clock may have been set since jobs were `looked` for
+        # The clock may have been set since jobs were `looked` for.
         if not now < self._next_poll <= now + 2 * self._poll:  # it is past, or the clock was set back
             # Spread over half the interval, so that many workers do not all look at once.
             spread = 0.75 + 0.5 * self._polls.random()

@@ -27,6 +27,49 @@ def test_settlements_that_end_during_a_commit_share_the_next() -> None:
     assert stage.store.counts()[State.SUCCEEDED] == 4
 
 
+def test_short_attempts_are_waited_for_to_share_a_commit() -> None:
+    """Where attempts take less than a quarter of a commit, one commit pays for those of all slots."""
+    stage = Stage({id_: [Act(takes="1ms")] for id_ in range(1, 41)})
+    stage.enqueue(*stage.script)
+    stage.runtime.takes["exchange"] = Duration(8 * MILLISECOND)
+    stage.play(stage.worker(slots=4), until=20)
+    assert stage.store.counts()[State.SUCCEEDED] == 40
+    assert settled(stage)[2:-2] == [4] * len(settled(stage)[2:-2])
+    assert len(settled(stage)) <= 13
+
+
+def test_long_attempts_are_hardly_held_up_by_waiting_for_others() -> None:
+    """Waiting that brings nobody is not repeated for the next eight exchanges, and lasts 10 ms at the most."""
+    stage = Stage({id_: [Act(takes=f"{300 + 37 * id_}ms")] for id_ in range(1, 31)})
+    stage.enqueue(*stage.script)
+    stage.runtime.takes["exchange"] = Duration(80 * MILLISECOND)
+    stage.play(stage.worker(slots=2), until=60)
+    began = dict(stage.executor.began)
+    late = [
+        round(stage.times(id_, Kind.SUCCEED)[0] - began[id_] - (300 + 37 * id_) / 1000, 6)
+        for id_ in range(1, 31)
+    ]
+    assert {seconds for seconds in late if 0 < seconds < 0.08} == {0.01}
+    assert late.count(0.01) <= 1 + 30 // 9
+
+
+def test_new_jobs_are_not_held_up_by_running_attempts() -> None:
+    """A slot that looks for work and brings nothing to settle waits for nobody."""
+    stage = Stage({1: [Act(takes="30s")], 2: [Act(takes="1s")]})
+    stage.runtime.takes["exchange"] = Duration(8 * MILLISECOND)
+
+    async def direct() -> None:
+        stage.enqueue(1)
+        stage.start(stage.worker(slots=2))
+        await stage.until(5)
+        stage.enqueue(2)
+        stage.bell.ring()
+        await stage.until(20)
+
+    stage.world.run(direct())
+    assert stage.executor.began[1] == (2, 5.008)
+
+
 def test_exchanges_that_take_no_time_are_not_shared() -> None:
     """Where a commit costs nothing, nobody waits for another: each slot is served as it comes."""
     stage = Stage({id_: [Act()] for id_ in range(1, 5)})
