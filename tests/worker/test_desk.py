@@ -39,7 +39,7 @@ def test_short_attempts_are_waited_for_to_share_a_commit() -> None:
 
 
 def test_long_attempts_are_hardly_held_up_by_waiting_for_others() -> None:
-    """Waiting that brings nobody is not repeated for the next eight exchanges, and lasts 10 ms at the most."""
+    """Waiting that brings nobody is not repeated for the next eight exchanges, and lasts at most 10 ms."""
     stage = Stage({id_: [Act(takes=f"{300 + 37 * id_}ms")] for id_ in range(1, 31)})
     stage.enqueue(*stage.script)
     stage.runtime.takes["exchange"] = Duration(80 * MILLISECOND)
