@@ -1,25 +1,33 @@
 """The store on PostgreSQL, through psycopg 3: jobs in a schema of a database, shared by all who connect."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from psycopg import errors
 
 from jobsim.core.decide import Settlement
-from jobsim.core.errors import StorageError
+from jobsim.core.errors import StorageBusy, StorageError
 from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.limits import NO_LIMIT, Limit, Scope
 from jobsim.core.time import Duration, DurationLike, Instant, duration
+from jobsim.storage.base import check_final
+from jobsim.storage.postgres_claim import MoreDue
 from jobsim.storage.postgres_connections import Connections
 from jobsim.storage.postgres_database import Database
+from jobsim.storage.postgres_enqueue import refuse_taken
+from jobsim.storage.postgres_limits import earliest, gate_of, limit_of
 from jobsim.storage.postgres_rows import event_of, job_of, lease_of, stored
 from jobsim.storage.postgres_schema import checked
 from jobsim.storage.postgres_statements import texts
 from jobsim.storage.postgres_watch import PostgresWatch
-from jobsim.storage.postgres_writes import MoreDue, Writes
+from jobsim.storage.postgres_writes import Writes
 from jobsim.storage.rows import Row, state_of
 
 PAGE: Final = 1_000
+
+_TRIES: Final = 8
+"""How often a requeue is tried while others take the same unique keys."""
 
 
 class PostgresStorage:
@@ -62,18 +70,8 @@ class PostgresStorage:
             return self._database.write(self._writes.enqueue, now, jobs)
         except StorageError as error:
             if isinstance(error.__cause__, errors.UniqueViolation):
-                self._refuse_taken(jobs, error)
+                refuse_taken(jobs, lambda id_: self.get(id_) is not None, error)
             raise
-
-    def _refuse_taken(self, jobs: Sequence[NewJob], error: StorageError) -> None:
-        """Say which id is taken, if that is what was wrong."""
-        seen: set[JobId] = set()
-        for job in jobs:
-            if job.id in seen:
-                raise StorageError(f"job {job.id} is in the batch twice; nothing was accepted") from error
-            if self.get(job.id) is not None:
-                raise StorageError(f"job {job.id} is there already; nothing was accepted") from error
-            seen.add(job.id)
 
     def claim(
         self, worker: WorkerId, queues: Sequence[str], limit: int, lease: Duration, now: Instant
@@ -129,13 +127,48 @@ class PostgresStorage:
         return self._database.glance(lease_of, "expired", now, after, max(limit, 0))
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
-        """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
-        [due] = self._database.glance(_instant, "next_due", texts(map(stored, queues)))
-        return due
+        """Return when the next waiting job of `queues` can be claimed, or `None`."""
+        rows = self._database.glance(tuple, "next_due", texts(map(stored, queues)))
+        if not any(lane for _, lane, _ in rows):
+            return earliest(rows, gate_of((), ()))
+        limits, running = (self._database.glance(tuple, name) for name in ("limits", "running"))
+        return earliest(rows, gate_of(limits, running))
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
         """Make dead letters pending again, due now; `False` where that is not possible."""
-        return self._database.write(self._writes.requeue, now, ids) if ids else []
+        if not ids:
+            return []
+        left = _TRIES
+        while True:
+            left -= 1
+            try:
+                return self._database.write(self._writes.requeue, now, ids)
+            except StorageError as error:
+                if not isinstance(error.__cause__, errors.UniqueViolation):
+                    raise
+                if not left:
+                    raise StorageBusy(f"others take the same unique keys; try again ({error})") from error
+
+    def set_limits(self, limits: Mapping[Scope, Limit]) -> None:
+        """Put limits in force, each in the place of its scope's own; one that limits nothing removes that.
+
+        Other writers wait meanwhile, and are waited for. That is short, but where jobs of a scope wait which
+        had no limit before, or has none now: each of them is written anew, a million in some ten seconds.
+        """
+        in_force = self.limits()
+        if any(in_force.get(scope, NO_LIMIT) != limit for scope, limit in limits.items()):
+            self._database.write(self._writes.set_limits, self.clock(), limits)
+
+    def limits(self) -> dict[Scope, Limit]:
+        """Return the limits in force."""
+        return dict(self._database.glance(limit_of, "limits"))
+
+    def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
+        """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""
+        check_final(states)
+        # Found without a lock, however long that takes, and looked at again by the one who removes them.
+        found = self._database.read(_number, "final", texts(states), before, max(limit, 0))
+        return self._database.write(self._writes.prune, before, found, states) if found else 0
 
     def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
         """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
@@ -204,11 +237,6 @@ class PostgresStorage:
 def _number(row: Row) -> int:
     number: int = row[0]
     return number
-
-
-def _instant(row: Row) -> Instant | None:
-    instant: Instant | None = row[0]
-    return instant
 
 
 def _count(row: Row) -> tuple[State, int]:

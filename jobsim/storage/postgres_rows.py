@@ -4,12 +4,14 @@ from typing import Final
 
 from jobsim.core.events import Event
 from jobsim.core.job import Job, Lease
+from jobsim.core.limits import Lane
 from jobsim.storage import rows
 from jobsim.storage.rows import Row, storable
 
 _ESCAPE: Final = "\x1a"
 _NUL: Final = _ESCAPE + "0"
 _ITSELF: Final = _ESCAPE + "1"
+_BESIDE: Final = _ESCAPE + "2"
 
 
 def stored(text: str) -> str:
@@ -41,3 +43,12 @@ def job_of(row: Row) -> Job:
 def event_of(row: Row) -> Event:
     """Return a row of the view ``full_event`` as an event."""
     return rows.event_of(_plain(row))
+
+
+def lane_of(queue: str, lane: str) -> Lane:
+    """Return what a job's columns ``queue`` and ``lane`` stand for, its texts as they are stored.
+
+    No stored text has in it what separates kind and key: see the function ``lane`` of the schema.
+    """
+    kind, _, key = lane.partition(_BESIDE)
+    return Lane(queue, kind, key)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import psycopg
 
@@ -22,19 +22,36 @@ _COMMITTED: Final = "COMMIT"
 _log: Final = logging.getLogger("jobsim.storage")
 
 
+class Statements(Protocol):
+    """A transaction under way, of ours or of others; see `Session`."""
+
+    news: str | None
+
+    def alone(self, name: str, *parameters: Any) -> list[Row]:
+        """Return the rows of a statement that is best committed before the others."""
+        ...
+
+    def run(self, name: str, *parameters: Any) -> Cursor:
+        """Let a statement be part of the transaction, and return where its answer is to be read."""
+        ...
+
+
 class Session:
     """What a call does on its connection: first `alone`, if at all, then `run`, then `complete` and `commit`.
 
     What is run is under way at once; the network is waited for where an answer is read, and at the commit.
-    With `news` set, who listens to the channel of that name is woken after the commit.
+    With `news` set, who listens to the channel of that name is woken after the commit. An `exclusive` one,
+    if it is said before anything is run, has no other writer beside it.
     """
 
-    __slots__ = ("_connection", "_pipeline", "_prelude", "_sql", "news")
+    __slots__ = ("_asked", "_connection", "_pipeline", "_prelude", "_sql", "exclusive", "news")
 
     def __init__(self, connection: Connection, sql: Mapping[str, bytes], prelude: tuple[Any, ...]) -> None:
         self._connection = connection
         self._sql = sql
         self.news: str | None = None
+        self.exclusive = False
+        self._asked = 0
         self._prelude = prelude
         self._pipeline: AbstractContextManager[object] | None = None
 
@@ -48,7 +65,8 @@ class Session:
             self._pipeline = self._connection.pipeline()
             self._pipeline.__enter__()
             self._connection.execute(_BEGIN)
-            self._connection.execute(self._sql["prelude"], self._prelude)
+            self._connection.execute(self._sql["prelude"], (*self._prelude, self.exclusive))
+        self._asked += 1
         return self._connection.execute(self._sql[name], parameters, binary=True)
 
     def complete(self, reply: Callable[[], T]) -> tuple[T, str | None]:
@@ -56,8 +74,12 @@ class Session:
         if self._pipeline is None:
             return reply(), None
         number = self.run("number")
+        asked = self._asked
         answer = reply()
-        return answer, number.fetchall()[0][0]
+        [(known,)] = number.fetchall()
+        if known is None and self._asked > asked:  # the answer took more, which may have written
+            [(known,)] = self.run("number").fetchall()
+        return answer, known
 
     def commit(self) -> None:
         """Make the transaction durable.

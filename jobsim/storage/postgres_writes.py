@@ -3,78 +3,29 @@
 Each method lets its statements be under way, and returns what reads their answers.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final
 
-from jobsim.core.decide import LOST, Settlement, Why
+from jobsim.core.decide import LOST, Decision, Settlement, Why, for_replaced
 from jobsim.core.job import JobId, Lease, NewJob, State, WorkerId
-from jobsim.core.time import SECOND, Duration, Instant
+from jobsim.core.limits import Limit, Scope
+from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
+from jobsim.storage import postgres_claim, postgres_enqueue, postgres_limits
 from jobsim.storage.base import ENDS, possible
-from jobsim.storage.postgres_rows import lease_of, stored
-from jobsim.storage.postgres_session import Cursor, Session
+from jobsim.storage.postgres_claim import Order
+from jobsim.storage.postgres_enqueue import SOON
+from jobsim.storage.postgres_names import Names
+from jobsim.storage.postgres_rows import original, stored
+from jobsim.storage.postgres_session import Session
+from jobsim.storage.postgres_standing import Standing, finish, record, standing
 from jobsim.storage.postgres_statements import numbers, texts, uuids
-from jobsim.storage.rows import Row, state_of
 
-WAVE: Final = 10_000
-"""How many jobs of a queue that have come due one transaction marks as ready."""
-
-CHUNK: Final = 1_000
-"""How many jobs one statement enqueues."""
-
-_SOON: Final = SECOND
-"""Jobs due within this are made known to those who listen; the others are found by looking at the time."""
-
-_PENDING: Final = TRANSITIONS[None, Kind.ENQUEUE]
 _REQUEUED: Final = TRANSITIONS[State.DEAD_LETTER, Kind.REQUEUE]
-(_CLAIMED,) = {TRANSITIONS[state, Kind.CLAIM] for state in WAITING}
 _LONG_AGO: Final = Instant(-(2**62))
-
-
-class MoreDue(Exception):
-    """So much had come due that not all of it is marked as ready: claims would not be in order."""
-
-
-class Names:
-    """The numbers under which workers and reasons are stored, as far as they have been needed."""
-
-    def __init__(self) -> None:
-        self._workers: dict[str, int] = {}
-        self._whys: dict[tuple[str, str], int] = {}
-
-    def forget(self) -> None:
-        """Forget all: the database may be another one, or not have kept some of them."""
-        self._workers.clear()
-        self._whys.clear()
-
-    def worker(self, session: Session, name: WorkerId) -> int:
-        """Return the number of a worker."""
-        number = self._workers.get(name)
-        if number is None:
-            number = self._workers[name] = _numbered(session, "name_worker", stored(name))
-        return number
-
-    def why(self, session: Session, why: Why) -> int | None:
-        """Return the number of a reason, its error left out; `None` where there is no more to it."""
-        outcome, reason, _ = why
-        number = self._whys.get((outcome, reason))
-        if number is None:
-            if not (outcome or reason):
-                return None
-            number = _numbered(session, "name_why", stored(outcome), stored(reason))
-            self._whys[outcome, reason] = number
-        return number
-
-
-def _numbered(session: Session, statement: str, *name: str) -> int:
-    # None where another session has just made it, which this statement could not see: then the next does.
-    found: list[Row] = []
-    while not found:
-        found = session.alone(statement, *name)
-    number: int = found[0][0]
-    return number
+_GIVEN_UP: Final = for_replaced(Decision(Kind.RETRY, Why(), Instant(0)))
+"""What is written, but for the error, where an attempt ends and its job is not to wait again."""
 
 
 class Writes:
@@ -86,33 +37,12 @@ class Writes:
 
     def enqueue(self, session: Session, now: Instant, jobs: Sequence[NewJob]) -> Callable[[], list[JobId]]:
         """Store `jobs`; see `Storage.enqueue`."""
-        whys = {kind: self.names.why(session, Why("", kind)) for kind in {job.kind for job in jobs}}
-        for low in range(0, len(jobs), CHUNK):
-            ids, kinds, due, queues, payloads, limits, priorities, *_ = zip(
-                *jobs[low : low + CHUNK], strict=True
-            )
-            session.run(
-                "enqueue",
-                uuids(ids),
-                texts(map(stored, kinds)),
-                texts(map(stored, queues)),
-                numbers(priorities),
-                numbers(due),
-                numbers(limits),
-                texts(map(stored, payloads)),
-                numbers(map(whys.__getitem__, kinds)),
-                _PENDING,
-                now,
-                Kind.ENQUEUE,
-            )
-        if any(job.run_at < now + _SOON for job in jobs):
-            session.news = self._channel
-        return lambda: [job.id for job in jobs]
+        ids = postgres_enqueue.enqueue(session, now, jobs, self.names, self._channel)
+        return lambda: ids
 
     def promote(self, session: Session, now: Instant, queues: Sequence[str]) -> Callable[[], bool]:
         """Mark jobs that have come due as ready; tell whether there may be more."""
-        marked = session.run("promote", texts(map(stored, queues)), now, WAVE)
-        return lambda: marked.fetchall()[0][0] >= WAVE
+        return postgres_claim.promote(session, now, queues)
 
     def exchange(
         self,
@@ -129,21 +59,15 @@ class Writes:
         The answer raises `MoreDue` where jobs had come due of which not all are marked as ready.
         """
         number = self.names.worker(session, worker)
-        settled = self.settle(session, now, settlements)
-        names = texts(map(stored, queues))
-        more = self.promote(session, now, queues)
-        claimed = session.run(
-            "claim", names, now, limit, _CLAIMED, now + lease, number, Kind.CLAIM, stored(worker)
-        )
+        settled = self._settle(session, now, settlements)
+        claimed = postgres_claim.claim(session, now, Order(worker, number, queues, limit, lease))
 
         def answer() -> tuple[list[bool], list[Lease], Instant | None]:
-            if more():
-                raise MoreDue
-            rows = claimed.fetchall()
-            rows.sort(key=_urgency)
-            leases = [lease_of(row[2:]) for row in rows[:limit]]
-            due: Instant | None = rows[limit][1] if len(rows) > limit else next_due(session, names)
-            return settled(), leases, due
+            leases, due, taken = claimed()
+            marks, given = settled()
+            if given > taken:
+                session.news = self._channel  # others may take what was held back
+            return marks, leases, due
 
         return answer
 
@@ -151,12 +75,38 @@ class Writes:
         self, session: Session, now: Instant, settlements: Sequence[Settlement]
     ) -> Callable[[], list[bool]]:
         """Write what became of attempts; see `Storage.settle`."""
+        settled = self._settle(session, now, settlements)
+
+        def answer() -> list[bool]:
+            marks, given = settled()
+            if given:
+                session.news = self._channel
+            return marks
+
+        return answer
+
+    def _settle(
+        self, session: Session, now: Instant, settlements: Sequence[Settlement]
+    ) -> Callable[[], tuple[list[bool], int]]:
+        """Settle; the answer tells as well how many places under a limit were given back."""
         if not settlements:
-            return list
-        settled = session.run("settle", *self._columns(session, settlements, now), Kind.REFUSE, now)
-        if any(decision.due is not None and decision.due < now + _SOON for _, decision in settlements):
+            return lambda: ([], 0)
+        dues = [decision.due for _, decision in settlements if decision.due is not None]
+        why = self.names.why(session, _GIVEN_UP.why) if dues else None
+        columns = self._columns(session, settlements, now)
+        given_up = (_GIVEN_UP.kind, ENDS[_GIVEN_UP.kind], why)
+        settled = session.run("settle", *columns, Kind.REFUSE, now, *given_up)
+        if dues and min(dues) < now + SOON:
             session.news = self._channel
-        return lambda: _marked(settled, len(settlements))
+
+        def answer() -> tuple[list[bool], int]:
+            marks, given = [False] * len(settlements), 0
+            for place, limited in settled.fetchall():
+                marks[place - 1] = True
+                given += limited
+            return marks, given
+
+        return answer
 
     def _columns(self, session: Session, settlements: Sequence[Settlement], now: Instant) -> tuple[str, ...]:
         """Return what ``settle.sql`` is given, a column of a row a settlement each."""
@@ -192,14 +142,16 @@ class Writes:
 
     def requeue(self, session: Session, now: Instant, ids: Sequence[JobId]) -> Callable[[], list[bool]]:
         """Give jobs a new budget; see `Storage.requeue`."""
-        movable = _movable(session, ids, Kind.REQUEUE)
-        if movable:
-            events = [(row[1], row[3], row[3] + row[5], row[6]) for row in movable.values()]
-            keys, _, limits, _ = zip(*events, strict=True)
-            session.run("requeue", _REQUEUED, now, numbers(keys), numbers(limits))
-            _record(session, events, Kind.REQUEUE, now, now)
+        free = _with_free_keys(session, _movable(session, ids, Kind.REQUEUE))
+        if free:
+            fresh = [job._replace(max_attempts=job.attempt + job.budget) for job in free.values()]
+            # In the order of their keys, as everybody takes them.
+            taking = sorted(fresh, key=lambda job: (job.unique_key or "", job.number))
+            rows, budgets = (job.number for job in taking), (job.max_attempts for job in taking)
+            session.run("requeue", _REQUEUED, now, numbers(rows), numbers(budgets))
+            record(session, fresh, Kind.REQUEUE, now, now)
             session.news = self._channel
-        return lambda: [movable.pop(id_, None) is not None for id_ in ids]
+        return lambda: [free.pop(id_, None) is not None for id_ in ids]
 
     def cancel(
         self, session: Session, now: Instant, ids: Sequence[JobId], reason: str
@@ -207,24 +159,25 @@ class Writes:
         """Cancel jobs; see `Storage.cancel`."""
         why = self.names.why(session, Why("cancelled", "operator"))
         movable = _movable(session, ids, Kind.CANCEL)
-        ends: defaultdict[State, list[int]] = defaultdict(list)
-        for row in movable.values():
-            ends[TRANSITIONS[state_of(row[2]), Kind.CANCEL]].append(row[1])
-        for state, keys in ends.items():
-            session.run("finish", state, now, numbers(keys))
-        events = [(row[1], row[3], row[4], row[6]) for row in movable.values()]
-        _record(session, events, Kind.CANCEL, now, None, why, stored(reason) or None)
+        jobs = list(movable.values())
+        finish(session, jobs, Kind.CANCEL, now)
+        record(session, jobs, Kind.CANCEL, now, None, why, [stored(reason) or None] * len(jobs))
+        if any(job.limited and job.state not in WAITING for job in jobs):
+            session.news = self._channel
         return lambda: [movable.pop(id_, None) is not None for id_ in ids]
 
+    def set_limits(self, session: Session, _: Instant, limits: Mapping[Scope, Limit]) -> Callable[[], None]:
+        """Put limits in force; see `Storage.set_limits`."""
+        postgres_limits.set_limits(session, limits)
+        session.news = self._channel
+        return lambda: None
 
-def next_due(session: Session, names: str) -> Instant | None:
-    """Return when the next job of queues is due, as this transaction sees it."""
-    due: Instant | None = session.run("next_due", names).fetchall()[0][0]
-    return due
-
-
-def _urgency(row: Row) -> tuple[int, Instant, int]:
-    return (-row[0], row[1], row[2])
+    def prune(
+        self, session: Session, before: Instant, rows: Sequence[int], states: Sequence[State]
+    ) -> Callable[[], int]:
+        """Remove those of `rows` that ended `before` in one of `states`, and tell how many."""
+        gone = session.run("prune", numbers(rows), texts(states), before)
+        return lambda: int(gone.fetchall()[0][0])
 
 
 def _of_leases(leases: Sequence[Lease]) -> tuple[str, str, str]:
@@ -236,31 +189,22 @@ def _of_leases(leases: Sequence[Lease]) -> tuple[str, str, str]:
     )
 
 
-def _marked(places: Cursor, number: int) -> list[bool]:
-    """Return a list with `True` at the places that were answered, which count from 1."""
-    marks = [False] * number
-    for (place,) in places.fetchall():
-        marks[place - 1] = True
-    return marks
-
-
-def _movable(session: Session, ids: Iterable[JobId], kind: Kind) -> dict[JobId, Row]:
+def _movable(session: Session, ids: Iterable[JobId], kind: Kind) -> dict[JobId, Standing]:
     """Return those of the jobs to which `kind` can happen, in the order given; they stay as they are."""
-    rows = session.run("standing", uuids(ids)).fetchall()
-    standing = {JobId.from_bytes(row[0]): row for row in rows if (state_of(row[2]), kind) in TRANSITIONS}
-    return {id_: standing[id_] for id_ in ids if id_ in standing}
+    movable = {job.id: job for job in standing(session, ids) if (job.state, kind) in TRANSITIONS}
+    return {id_: movable[id_] for id_ in ids if id_ in movable}
 
 
-def _record(
-    session: Session,
-    events: Sequence[tuple[int, int, int, int]],
-    kind: Kind,
-    now: Instant,
-    due: Instant | None,
-    why: int | None = None,
-    error: str | None = None,
-) -> None:
-    """Write an event for each job: its key, attempt, limit and token."""
-    keys, attempts, limits, tokens = ([event[column] for event in events] for column in range(4))
-    columns = map(numbers, (keys, attempts, limits, tokens))
-    session.run("insert_events", now, kind, due, why, error, *columns)
+def _with_free_keys(session: Session, jobs: dict[JobId, Standing]) -> dict[JobId, Standing]:
+    """Return those of the jobs whose unique key nobody holds, the first of each key."""
+    keys = {job.unique_key for job in jobs.values() if job.unique_key is not None}
+    if not keys:
+        return jobs
+    held = session.run("holders", texts(map(stored, keys))).fetchall()
+    free = keys - {original(key) for key, _ in held}
+    first: dict[JobId, Standing] = {}
+    for id_, job in jobs.items():
+        if job.unique_key is None or job.unique_key in free:
+            first[id_] = job
+            free.discard(str(job.unique_key))
+    return first

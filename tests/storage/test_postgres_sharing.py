@@ -3,18 +3,15 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Final
 
 import pytest
 
 from jobsim.core.job import JobId
-from jobsim.core.time import Instant
 from jobsim.core.transitions import Kind
 from jobsim.storage.postgres import PostgresStorage
-from jobsim.storage.postgres_session import Session
 from jobsim.testing.conformance_base import (
     ANN,
     BEGAN,
@@ -30,6 +27,7 @@ from jobsim.testing.conformance_base import (
     start,
 )
 from jobsim.testing.invariants import verify
+from tests.storage.under_way import under_way
 
 pytestmark = pytest.mark.live
 
@@ -46,32 +44,6 @@ def storage(postgres: str, schema: str) -> Iterator[PostgresStorage]:
     storage = PostgresStorage(postgres, schema=schema, connections=8, patience="60s")
     yield storage
     storage.close()
-
-
-@contextmanager
-def under_way(storage: PostgresStorage, work: Callable[[Session], Callable[[], object]]) -> Iterator[None]:
-    """Make a call in another thread, which has written all but its commit meanwhile."""
-    written, go_on = threading.Event(), threading.Event()
-
-    def slowly(session: Session, _: Instant) -> Callable[[], None]:
-        reply = work(session)
-
-        def answer() -> None:
-            reply()
-            session.run("number").fetchall()
-            written.set()
-            assert go_on.wait(60)
-
-        return answer
-
-    with ThreadPoolExecutor(1) as thread:
-        done = thread.submit(storage._database.write, slowly, BEGAN)
-        assert written.wait(60)
-        try:
-            yield
-        finally:
-            go_on.set()
-            done.result()
 
 
 @pytest.mark.parametrize("plan", _PLANS)
@@ -167,7 +139,7 @@ def test_so_much_that_came_due_is_marked_in_waves(
     storage: PostgresStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However much comes due at once, no transaction marks much of it, and the order holds."""
-    monkeypatch.setattr("jobsim.storage.postgres_writes.WAVE", 10)
+    monkeypatch.setattr("jobsim.storage.postgres_claim.WAVE", 10)
     add(storage, *(new(n, run_at=at(1), priority=n) for n in range(55)), new(55, priority=-1))
     taken = claim(storage, limit=9, now=at(1))
     assert [lease.id for lease in taken] == [job_id(n) for n in range(54, 45, -1)]

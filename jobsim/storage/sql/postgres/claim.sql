@@ -1,24 +1,39 @@
 -- pending, failed -> running, for the first of the ready jobs, and one more row to tell whether others wait.
 -- How many come from each queue is seen first; then they are taken, past those that others are just taking.
 -- One that another process, whose clock is ahead, has marked too early is left out.
-WITH share AS MATERIALIZED (
-    SELECT name, count(*) AS number FROM (
-        SELECT queue.name FROM unnest($1::text[]) AS queue (name)
+-- Where jobs of the queues are in lanes, nothing is taken, and these lanes are answered: what may start is for
+-- `core.limits` to say, and is asked for by a second call, which names the lanes and how many come from each.
+WITH RECURSIVE lane (queue, name) AS (
+    SELECT queue.name, (
+        SELECT lane FROM jobsim.job WHERE queue = queue.name AND lane > '' AND ready ORDER BY lane LIMIT 1
+    ) FROM unnest($1::text[]) AS queue (name)
+    UNION ALL
+    SELECT queue, (
+        SELECT lane FROM jobsim.job WHERE queue = lane.queue AND lane > lane.name AND ready ORDER BY lane LIMIT 1
+    ) FROM lane WHERE name IS NOT NULL
+), laned AS MATERIALIZED (
+    SELECT queue, name FROM lane WHERE name IS NOT NULL
+), share AS MATERIALIZED (
+    SELECT name AS queue, '' AS lane, count(*) AS number FROM (
+        SELECT queue.name FROM unnest($1) AS queue (name)
         CROSS JOIN LATERAL (
             SELECT priority, run_at, id FROM jobsim.job
-            WHERE queue = queue.name AND ready AND run_at <= $2::bigint
+            WHERE queue = queue.name AND lane = '' AND ready AND run_at <= $2::bigint
             ORDER BY priority DESC, run_at, id
             LIMIT $3::bigint + 1
         ) AS head
+        WHERE NOT EXISTS (SELECT FROM laned)
         ORDER BY priority DESC, run_at, id
         LIMIT $3 + 1
     ) AS front
     GROUP BY name
+    UNION ALL
+    SELECT * FROM unnest($9::text[], $10::text[], $11::bigint[])
 ), pick AS MATERIALIZED (
     SELECT head.* FROM share
     CROSS JOIN LATERAL (
         SELECT id, priority, run_at FROM jobsim.job
-        WHERE queue = share.name AND ready AND run_at <= $2
+        WHERE queue = share.queue AND lane = share.lane AND ready AND run_at <= $2
         ORDER BY priority DESC, run_at, id
         LIMIT share.number
         FOR UPDATE SKIP LOCKED
@@ -45,3 +60,5 @@ SELECT * FROM (
            NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::text
     FROM pick OFFSET $3
 ) AS next
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, name, queue, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM laned

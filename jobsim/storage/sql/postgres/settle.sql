@@ -1,5 +1,6 @@
 -- running -> any, where the job still runs under the lease's token; else refused. Jobs are locked in the
--- order of their keys, as everybody does, so that nobody waits for one who waits for him.
+-- order of their keys, as everybody does, so that nobody waits for one who waits for him. What would let a
+-- job wait that has given its unique key up meanwhile is written as $18 to $20 say.
 WITH given AS MATERIALIZED (
     SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
                          $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
@@ -7,10 +8,11 @@ WITH given AS MATERIALIZED (
         WITH ORDINALITY AS given (key, id, token, attempt, max_attempts, worker, kind, state, back, due,
                                   delay, ended, why, error, result, place)
 ), held AS MATERIALIZED (
-    SELECT given.*, job.attempt AS counted, job.max_attempts AS allowed
+    SELECT given.*, job.attempt AS counted, job.max_attempts AS allowed, lane > '' AS limited,
+           replaced AND due IS NOT NULL AS gone
     FROM (SELECT * FROM given WHERE state IS NOT NULL ORDER BY key) AS given
     CROSS JOIN LATERAL (
-        SELECT attempt, max_attempts FROM jobsim.job
+        SELECT attempt, max_attempts, lane, replaced FROM jobsim.job
         WHERE id = given.key AND token = given.token AND lease_until IS NOT NULL
             AND (given.ended IS NULL OR lease_until < given.ended)
         FOR UPDATE
@@ -22,11 +24,15 @@ WITH given AS MATERIALIZED (
     SELECT DISTINCT ON (key) * FROM held ORDER BY key, place
 ), outcome AS MATERIALIZED (
     SELECT nextval('jobsim.event_seq') AS seq, ended.* FROM (
-        SELECT place, key, kind, counted - back AS attempt, allowed AS max_attempts, token, worker, state,
-               due, delay, why, error, result
+        SELECT place, key, CASE WHEN gone THEN $18::text ELSE kind END AS kind,
+               CASE WHEN gone THEN counted ELSE counted - back END AS attempt, allowed AS max_attempts,
+               token, worker, CASE WHEN gone THEN $19::text ELSE state END AS state,
+               CASE WHEN gone THEN NULL ELSE due END AS due, CASE WHEN gone THEN NULL ELSE delay END AS delay,
+               CASE WHEN gone THEN $20::bigint ELSE why END AS why, error, result, limited
         FROM first
         UNION ALL
-        SELECT place, job, $16::text, attempt, max_attempts, token, worker, NULL, NULL, NULL, why, error, NULL
+        SELECT place, job, $16::text, attempt, max_attempts, token, worker, NULL, NULL, NULL, why, error, NULL,
+               NULL
         FROM given
         CROSS JOIN LATERAL (SELECT job FROM jobsim.content WHERE uuid = given.id LIMIT 1) AS known
         WHERE place NOT IN (SELECT place FROM first)
@@ -48,4 +54,4 @@ WITH given AS MATERIALIZED (
     SELECT key, result FROM outcome WHERE result IS NOT NULL
     ON CONFLICT (job) DO UPDATE SET body = excluded.body
 )
-SELECT place FROM outcome WHERE state IS NOT NULL
+SELECT place, limited FROM outcome WHERE state IS NOT NULL

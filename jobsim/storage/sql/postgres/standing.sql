@@ -5,7 +5,10 @@ WITH wanted AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT job, uuid, budget FROM jobsim.content WHERE uuid = asked.id LIMIT 1) AS content
     ORDER BY job
 )
-SELECT uuid_send(uuid), job.id, state, attempt, max_attempts, budget, token FROM wanted
+SELECT uuid_send(uuid), job.id, state, attempt, max_attempts, budget, token, unique_key, replaced, lane > ''
+FROM wanted
 CROSS JOIN LATERAL (
-    SELECT id, state, attempt, max_attempts, token FROM jobsim.job WHERE id = wanted.job FOR UPDATE
+    SELECT id, state, attempt, max_attempts, token, unique_key, replaced, lane FROM jobsim.job
+    WHERE id = wanted.job
+    FOR UPDATE
 ) AS job

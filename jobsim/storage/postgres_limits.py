@@ -1,0 +1,70 @@
+"""Limits as a PostgreSQL store keeps them, and when those whom they hold back may start."""
+
+from collections.abc import Iterable, Mapping
+
+from jobsim.core.limits import By, Gate, Limit, Rate, Scope
+from jobsim.core.time import Duration, Instant, duration
+from jobsim.storage.postgres_rows import lane_of, original, stored
+from jobsim.storage.postgres_session import Session
+from jobsim.storage.postgres_statements import numbers, texts
+from jobsim.storage.rows import Row
+
+
+def limit_of(row: Row) -> tuple[Scope, Limit]:
+    """Return a row of the table of limits as a limit and its scope."""
+    by, name, running, running_per_key, starts, per, burst, _ = row
+    rate = None if starts is None else Rate(starts, Duration(per), burst)
+    return Scope(By(by), original(name)), Limit(running=running, running_per_key=running_per_key, rate=rate)
+
+
+def gate_of(limits: Iterable[Row], running: Iterable[Row]) -> Gate:
+    """Return the gate under limits, by how many attempts of each lane run; names are as they are stored."""
+    in_force, turns = dict[Scope, Limit](), dict[Scope, Instant]()
+    for row in limits:
+        by, name, *_, turn = row
+        scope = Scope(By(by), name)
+        in_force[scope] = limit_of(row)[1]
+        if turn is not None:
+            turns[scope] = turn
+    return Gate(in_force, {lane_of(queue, lane): number for queue, lane, number in running}, turns)
+
+
+def earliest(rows: Iterable[Row], gate: Gate) -> Instant | None:
+    """Return when the first of waiting jobs can start, of rows of ``next_due.sql``."""
+    dues = list[Instant]()
+    for queue, lane, due in rows:
+        if not lane:
+            dues.append(due)
+        elif (opens := gate.opens(lane_of(queue, lane))) is not None:
+            dues.append(max(due, opens))
+    return min(dues, default=None)
+
+
+def set_limits(session: Session, limits: Mapping[Scope, Limit]) -> None:
+    """Put limits in force, while nobody else writes, and all jobs that are not final into their lanes."""
+    session.exclusive = True
+    had = {scope for scope, _ in map(limit_of, session.run("limits").fetchall())}
+    removed = [scope for scope, limit in limits.items() if not limit]
+    session.run("remove_limits", *_columns(removed))
+    _declare(session, {scope: limit for scope, limit in limits.items() if limit})
+    if had != (had | limits.keys()) - set(removed):
+        session.run("relane")
+
+
+def _declare(session: Session, limits: Mapping[Scope, Limit]) -> None:
+    rates = [
+        (None, None, None) if rate is None else (rate.starts, duration(rate.per), rate.burst)
+        for rate in (limit.rate for limit in limits.values())
+    ]
+    session.run(
+        "declare_limits",
+        *_columns(limits),
+        numbers(limit.running for limit in limits.values()),
+        numbers(limit.running_per_key for limit in limits.values()),
+        *(numbers(rate[column] for rate in rates) for column in range(3)),
+    )
+
+
+def _columns(scopes: Iterable[Scope]) -> tuple[str, str]:
+    columns = [(scope.by, stored(scope.name)) for scope in scopes]
+    return texts(by for by, _ in columns), texts(name for _, name in columns)

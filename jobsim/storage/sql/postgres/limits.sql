@@ -1,0 +1,1 @@
+SELECT scope, name, running, running_per_key, starts, per, burst, turn FROM jobsim.limits

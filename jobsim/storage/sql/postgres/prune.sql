@@ -1,0 +1,16 @@
+-- Removes jobs with all that belongs to them, if they are still such as they were found.
+WITH gone AS MATERIALIZED (
+    SELECT id FROM jobsim.job
+    WHERE id = ANY ($1::bigint[]) AND state = ANY ($2::text[]) AND finished < $3::bigint
+    ORDER BY id
+    FOR UPDATE
+), jobs AS (
+    DELETE FROM jobsim.job WHERE id = ANY (ARRAY(SELECT id FROM gone))
+), contents AS (
+    DELETE FROM jobsim.content WHERE job = ANY (ARRAY(SELECT id FROM gone))
+), results AS (
+    DELETE FROM jobsim.result WHERE job = ANY (ARRAY(SELECT id FROM gone))
+), events AS (
+    DELETE FROM jobsim.event WHERE job = ANY (ARRAY(SELECT id FROM gone))
+)
+SELECT count(*) FROM gone
