@@ -169,7 +169,7 @@ class LiveWorker:
         self._loop = asyncio.get_running_loop()
         if self._stopping:
             self._pass_on()
-        beside = (self._storage, self._clock, self._bell, self._ended)
+        beside = (self._storage, self.settings.queues, self._clock, self._bell, self._ended)
         threading.Thread(target=attend, args=beside, name="jobsim-news", daemon=True).start()
         try:
             await self._worker.run()

@@ -1,0 +1,98 @@
+"""What goes on beside a worker: of which news it hears."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from jobsim.core.errors import StorageError
+from jobsim.core.time import Duration, Instant
+from jobsim.live import news
+from jobsim.live.news import attend
+from jobsim.storage.memory import MemoryStorage
+from jobsim.testing.conformance_base import BEGAN, add, at, claim, new
+
+QUEUE = "default"
+LONG_AGO, FAR_OFF = BEGAN, Instant(2**62)
+
+
+class Bell:
+    """Counts its rings."""
+
+    def __init__(self) -> None:
+        self.rings = 0
+
+    def ring(self, count: int = 1) -> None:
+        self.rings += count
+
+    def ring_at(self, at: Instant) -> None:
+        raise AssertionError("not from another thread")
+
+    def forget(self) -> None:
+        raise AssertionError("not from another thread")
+
+
+class Scripted(MemoryStorage):
+    """A store whose every wait for news ends at once, after the next step of a script."""
+
+    def __init__(self, ended: threading.Event, *steps: Callable[["Scripted"], object]) -> None:
+        super().__init__()
+        self._ended = ended
+        self._steps = list(steps)
+        self.closed = 0
+
+    def watch(self) -> "Scripted":
+        return self
+
+    def wait(self, timeout: Duration) -> bool:
+        self._steps.pop(0)(self)
+        if not self._steps:
+            self._ended.set()
+        return True
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def rings(*steps: Callable[[Scripted], object], queues: tuple[str, ...] = (QUEUE,)) -> int:
+    """Return how often the bell rang at news of what `steps` do to a store."""
+    ended, bell = threading.Event(), Bell()
+    storage = Scripted(ended, *steps)
+    attend(storage, queues, None, bell, ended)
+    assert storage.closed == 1
+    return bell.rings
+
+
+def enqueue(number: int, run_at: Instant = LONG_AGO) -> Callable[[Scripted], object]:
+    return lambda storage: add(storage, new(number, run_at=run_at))
+
+
+def nothing(_: Scripted) -> None:
+    pass
+
+
+def fail(_: Scripted) -> None:
+    raise StorageError("gone")
+
+
+def test_due_job_rings_at_each_news_of_it() -> None:
+    """As long as a job waits that is due, whoever is idle is to look for it."""
+    assert rings(enqueue(1), nothing, enqueue(2)) == 3
+
+
+def test_what_others_do_with_their_jobs_rings_for_nobody() -> None:
+    """News of a claim, or of jobs of another queue, wake no worker that could only look in vain."""
+    assert rings(enqueue(1), lambda storage: claim(storage, now=at(9)), nothing) == 1
+    assert rings(enqueue(1), queues=("another",)) == 0
+
+
+def test_job_for_later_rings_once() -> None:
+    """Its worker then knows when to look, until something is to come earlier."""
+    assert rings(enqueue(1, FAR_OFF), nothing, nothing) == 1
+    assert rings(enqueue(1, FAR_OFF), enqueue(2, Instant(FAR_OFF - 1)), nothing) == 2
+
+
+def test_listening_goes_on_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that cannot be heard just now is tried again."""
+    monkeypatch.setattr(news, "_TURN", Duration(0))
+    assert rings(fail, enqueue(1)) == 1
