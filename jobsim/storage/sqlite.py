@@ -12,8 +12,8 @@ from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, DurationLike, Instant, duration
-from jobsim.storage.rows import Row, blob, event_of, job_of, lease_of, state_of
-from jobsim.storage.sqlite_claim import NEXT_DUE, claim, next_due, promote, times
+from jobsim.storage.rows import Row, blob, event_of, job_of, lease_of, state_of, storable
+from jobsim.storage.sqlite_claim import claim, next_due, promote
 from jobsim.storage.sqlite_database import MEMORY, Database, Durability
 from jobsim.storage.sqlite_file import resolved
 from jobsim.storage.sqlite_limits import LIMITS, limit_of, set_limits
@@ -132,12 +132,8 @@ class SqliteStorage:
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return when the next waiting job of `queues` can be claimed, by its `run_at` and by its rate."""
-        if not queues:
-            return None
-        rows = self._database.read(NEXT_DUE, (texts(queues),), tuple)
-        if any(waiting for *_, waiting in rows):
-            return self._database.write(self._next_due, queues)
-        return min(times(rows), default=None)
+        known = [storable(queue) for queue in queues]
+        return self._database.write(self._next_due, known) if queues else None
 
     def _next_due(self, queues: Sequence[str]) -> Instant | None:
         return next_due(self._database.cursor, queues)

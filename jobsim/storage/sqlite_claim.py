@@ -14,7 +14,7 @@ from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
 from jobsim.storage.rows import Row, lease_of
 from jobsim.storage.sqlite_limits import gate, move_turns
 from jobsim.storage.sqlite_names import Names
-from jobsim.storage.sqlite_statements import Insert, keys, statement, texts
+from jobsim.storage.sqlite_statements import Insert, keys, statement
 
 WAVE: Final = 10_000
 """How many jobs that have come due one transaction marks as ready: some 30 ms of work."""
@@ -22,15 +22,16 @@ WAVE: Final = 10_000
 (_CLAIMED,) = {TRANSITIONS[state, Kind.CLAIM] for state in WAITING}
 
 _EVENTS: Final = Insert("insert_event")
+_DUE: Final = statement("due")
 _PROMOTE: Final = statement("promote")
 _CLAIMABLE: Final = statement("claimable")
-_QUEUES_LIMITED: Final = statement("queues_limited")
+_LIMITED_READY: Final = statement("limited_ready")
 _LANES_READY: Final = statement("lanes_ready")
 _LANES_LATER: Final = statement("lanes_later")
 _CLAIMABLE_OF_LANE: Final = statement("claimable_of_lane")
 _START: Final = statement("start")
 _LEASES: Final = statement("leases")
-NEXT_DUE: Final = statement("next_due")
+_NEXT_DUE: Final = statement("next_due")
 
 Urgency = tuple[int, Instant, int]
 """What a claim goes by: the priority with its sign changed, when the job was due, and its key."""
@@ -40,8 +41,10 @@ def promote(cursor: apsw.Cursor, queues: Iterable[str], now: Instant) -> bool:
     """Mark jobs that have come due as ready; return whether these were all."""
     complete = True
     for queue in queues:
-        cursor.execute(_PROMOTE, (queue, now, WAVE))
-        complete = complete and cursor.connection.changes() < WAVE
+        if cursor.execute(_DUE, (queue, now)).fetchall()[0][0]:
+            for limited in (False, True):
+                cursor.execute(_PROMOTE, (queue, limited, now, WAVE))
+                complete = complete and cursor.connection.changes() < WAVE
     return complete
 
 
@@ -73,14 +76,15 @@ def claim(
 def _chosen(cursor: apsw.Cursor, queues: Sequence[str], limit: int, now: Instant) -> list[int]:
     """Return the keys of the jobs to start, in their order."""
     found: list[Urgency] = []
+    heads: list[Row] = []
     for queue in queues:
         found += map(_urgency, cursor.execute(_CLAIMABLE, (queue, now, limit)).fetchall())
+        if cursor.execute(_LIMITED_READY, (queue,)).fetchall()[0][0]:
+            heads += cursor.execute(_LANES_READY, (queue,)).fetchall()
     if len(queues) > 1:
         found.sort()
-    limited: list[Row] = cursor.execute(_QUEUES_LIMITED, (texts(queues),)).fetchall() if queues else []
-    if not limited:
+    if not heads:
         return [key for _, _, key in found[:limit]]
-    heads = [head for (queue,) in limited for head in cursor.execute(_LANES_READY, (queue,)).fetchall()]
     passing = gate(cursor)
     lines = [_line(cursor, head, limit, passing, now) for head in heads]
     chosen: list[int] = []
@@ -120,16 +124,17 @@ def _line(
 
 def next_due(cursor: apsw.Cursor, queues: Sequence[str]) -> Instant | None:
     """Return when the next job can be claimed; see `Storage.next_due`."""
-    if not queues:
-        return None
-    rows: list[Row] = cursor.execute(NEXT_DUE, (texts(queues),)).fetchall()
-    limited = [queue for queue, *_, waiting in rows if waiting]
-    return min([*times(rows), *(_openings(cursor, limited) if limited else ())], default=None)
-
-
-def times(rows: Sequence[Row]) -> Iterator[Instant]:
-    """Yield when a job for which there is no limit is due, from rows of ``next_due.sql``."""
-    return (at for _, ready, later, _ in rows for at in (ready, later) if at is not None)
+    times: list[Instant] = []
+    limited = []
+    for queue in queues:
+        rows: list[Row] = cursor.execute(_NEXT_DUE, (queue,)).fetchall()
+        [(ready, later, waiting)] = rows
+        times += (at for at in (ready, later) if at is not None)
+        if waiting:
+            limited.append(queue)
+    if limited:
+        times += _openings(cursor, limited)
+    return min(times, default=None)
 
 
 def _openings(cursor: apsw.Cursor, queues: Sequence[str]) -> Iterator[Instant]:
