@@ -1,7 +1,7 @@
 """The event log: one frozen record a transition, and the fold that rebuilds every job from it."""
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, TypeVar
@@ -106,25 +106,25 @@ class EventLog:
     def __iter__(self) -> Iterator[Event]:
         return self.since(0)
 
-    def since(self, after: int) -> Iterator[Event]:
-        """Yield the events whose `seq` is greater than `after`."""
+    def since(self, after: int, without: Container[int] = ()) -> Iterator[Event]:
+        """Yield the events with `seq` above `after`, but those of the jobs whose numbers are in `without`."""
         for seq in range(after + 1, len(self) + 1):
-            yield self._event(seq)
+            record = RECORD.unpack_from(self.records, (seq - 1) * RECORD.size)
+            if record[2] not in without:
+                yield self._event(seq, *record)
 
-    def _event(self, seq: int) -> Event:
-        at, due, job, attempt, limit, token, worker, why, kind = RECORD.unpack_from(
-            self.records, (seq - 1) * RECORD.size
-        )
+    def _event(self, seq: int, *record: int) -> Event:
+        at, due, job, attempt, limit, token, worker, why, kind = record
         return Event(
             seq,
-            at,
+            Instant(at),
             self.jobs[job],
             KINDS[kind],
             attempt,
             limit,
             token,
             self.workers[worker],
-            None if due < 0 else due,
+            None if due < 0 else Instant(due),
             self.whys[why],
         )
 

@@ -69,8 +69,8 @@ class Rate:
 
     @property
     def interval(self) -> int:
-        """Microseconds from one start to the next, at least 1."""
-        return max(1, duration(self.per) // self.starts)
+        """Microseconds from one start to the next, rounded up, so that never more begin than is said."""
+        return -(-duration(self.per) // self.starts)
 
     @property
     def tolerance(self) -> int:

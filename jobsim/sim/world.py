@@ -12,7 +12,7 @@ from typing import Final
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.events import EventLog
 from jobsim.core.ids import IdMint
-from jobsim.core.job import NewJob, WorkerId
+from jobsim.core.job import Conflict, NewJob, WorkerId
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import SECOND, Duration, Instant
@@ -146,7 +146,7 @@ class _Stage:
         streams = self._streams.child(f"jobs:{job.kind}")
         mint = IdMint(streams, partial(self._draws.foresee, purposes(job))).mint
         limit = self._policy.limit if job.max_attempts is None else job.max_attempts
-        kind, queue, priority = job.kind, job.queue, job.priority
+        kind, queue, priority, conflict = job.kind, job.queue, job.priority, Conflict.SKIP
         sleep, enqueue, ring = machine.sleep, self._storage.enqueue, self._bell.ring
         horizon, now = self._scenario.horizon, BEGAN
         for offset in job.arrivals.times(streams.numbers_in_order(Purpose.ARRIVAL)):
@@ -156,7 +156,8 @@ class _Stage:
             if at > now:
                 await sleep(at - now)  # type: ignore[arg-type]  # whole microseconds, as good as a `Duration`
                 now = at
-            enqueue((_new_job(NewJob, (mint(at), kind, at, queue, "{}", limit, priority)),), at)
+            new = _new_job(NewJob, (mint(at), kind, at, queue, "{}", limit, priority, None, conflict, ""))
+            enqueue((new,), at)
             ring()
 
     def _worker(self, name: WorkerId, machine: SimRuntime) -> Worker:

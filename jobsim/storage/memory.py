@@ -1,11 +1,12 @@
 """The store in memory: for tests and demonstrations. Same contract; it lasts as long as the process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 
 from jobsim.core.decide import Settlement
 from jobsim.core.events import Event, EventLog
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
 from jobsim.storage.memory_book import Book
 
@@ -19,7 +20,7 @@ class MemoryStorage:
 
     @property
     def log(self) -> EventLog:
-        """All that has happened."""
+        """All that has happened, to jobs that were pruned too."""
         return self._book.log
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
@@ -63,7 +64,7 @@ class MemoryStorage:
             return self._book.expired(limit, now, after)
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
-        """Return the earliest `run_at` of a waiting job of `queues`, or `None`."""
+        """Return when the next waiting job of `queues` can be claimed, by its `run_at` and by its rate."""
         with self._lock:
             return self._book.next_due(queues)
 
@@ -71,6 +72,21 @@ class MemoryStorage:
         """Make dead letters pending again, due now; `False` where that is not possible."""
         with self._lock:
             return self._book.requeue(ids, now)
+
+    def set_limits(self, limits: Mapping[Scope, Limit]) -> None:
+        """Put limits in force, each in the place of its scope's own; one that limits nothing removes that."""
+        with self._lock:
+            self._book.set_limits(limits)
+
+    def limits(self) -> dict[Scope, Limit]:
+        """Return the limits in force."""
+        with self._lock:
+            return self._book.limits()
+
+    def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
+        """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""
+        with self._lock:
+            return self._book.prune(states, before, limit)
 
     def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
         """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""

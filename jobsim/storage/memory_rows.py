@@ -1,5 +1,6 @@
 """What the store in memory is made of: a row a job, a line a queue, a count a transition."""
 
+from collections import Counter
 from heapq import heappop, heappush
 from typing import Final
 
@@ -31,24 +32,39 @@ class Row:
         "kind",
         "last_error",
         "lease",
+        "limit_key",
         "max_attempts",
         "number",
         "payload",
         "priority",
         "queue",
+        "replaced",
         "result",
         "run_at",
         "state",
         "token",
+        "unique_key",
     )
 
     def __init__(self, new: NewJob, number: int, state: State, now: Instant) -> None:
-        self.id, self.kind, self.run_at, self.queue, self.payload, self.budget, self.priority, *_ = new
+        (
+            self.id,
+            self.kind,
+            self.run_at,
+            self.queue,
+            self.payload,
+            self.budget,
+            self.priority,
+            self.unique_key,
+            _,
+            self.limit_key,
+        ) = new
         self.number = number
         self.state = state
         self.max_attempts = self.budget
         self.created = self.enqueued = now
         self.attempt = self.token = self.by = 0
+        self.replaced = False
         self.delay = _NO_DELAY
         self.lease: Lease | None = None
         self.attempted: Instant | None = None
@@ -84,6 +100,9 @@ class Row:
             delay=self.delay,
             last_error=self.last_error,
             result=self.result,
+            unique_key=self.unique_key,
+            replaced=self.replaced,
+            limit_key=self.limit_key,
         )
 
 
@@ -157,19 +176,23 @@ class Step:
 
 
 class Steps:
-    """The transition table as steps: `all` of it, the `new` job's, a `claim` by state, an `end` by kind."""
+    """The transition table as steps: `all` of it, the `new` job's, a `claim` by state, an `end` by kind.
 
-    __slots__ = ("all", "claim", "end", "new")
+    `pruned` counts the jobs that are no more, by the state they were in.
+    """
+
+    __slots__ = ("all", "claim", "end", "new", "pruned")
 
     def __init__(self) -> None:
         self.all: Final = {(before, kind): Step(kind, to) for (before, kind), to in TRANSITIONS.items()}
         self.new: Final = self.all[None, Kind.ENQUEUE]
         self.claim: Final = {before: step for (before, kind), step in self.all.items() if kind is Kind.CLAIM}
         self.end: Final = {kind: self.all[State.RUNNING, kind] for kind in ENDS}
+        self.pruned: Final = Counter[State]()
 
     def counts(self) -> dict[State, int]:
         """Return the number of jobs in every state, which the steps taken add up to."""
-        counts = dict.fromkeys(State, 0)
+        counts = {state: -self.pruned[state] for state in State}
         for (before, _), step in self.all.items():
             counts[step.to] += step.taken
             if before is not None:

@@ -1,0 +1,141 @@
+"""Jobs in memory, and what operators do with them; `memory_book` adds what enqueuers and workers do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final
+
+from jobsim.core.decide import Why
+from jobsim.core.events import RECORD, Event
+from jobsim.core.job import Job, JobId, State
+from jobsim.core.limits import Limit, Scope
+from jobsim.core.time import Duration, Instant
+from jobsim.core.transitions import WAITING, Kind
+from jobsim.storage.base import check_final
+from jobsim.storage.memory_keys import Keys
+from jobsim.storage.memory_limits import Limits
+from jobsim.storage.memory_rows import Line, Row, Step
+from jobsim.storage.memory_table import Table
+
+NOBODY: Final = 0
+"""The number that every log gives to no worker."""
+
+_LONG_AGO: Final = Instant(-(2**62))
+_pack: Final = RECORD.pack
+
+
+class Jobs:
+    """Jobs for one thread; `log` holds every event. See `storage.base` for the contract."""
+
+    def __init__(self) -> None:
+        self._table = table = Table()
+        self.log: Final = table.log
+        self._rows, self._steps = table.rows, table.steps
+        self._append = self.log.records.extend
+        self._whys, self._workers = self.log.why_numbers, self.log.worker_numbers
+        self._lines: dict[str, Line] = {}
+        self._running: dict[int, Row] = {}  # by `Lease.key`
+        self._keys = Keys()
+        self._limits = Limits()
+
+    def _new_line(self, queue: str) -> Line:
+        line = self._lines[queue] = self._limits.line()
+        return line
+
+    def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
+        """Make dead letters pending again, due now; `False` where that is not possible."""
+        return [self._requeue(id_, now) for id_ in ids]
+
+    def _requeue(self, id_: JobId, now: Instant) -> bool:
+        row = self._table.row(id_)
+        if row is not None and self._keys.holder(row.unique_key) is not None:
+            return False
+        moved = self._move(id_, Kind.REQUEUE, now)
+        if moved is None:
+            return False
+        row, step = moved
+        row.max_attempts = row.attempt + row.budget
+        row.enqueued = row.run_at = now
+        row.delay = Duration(0)
+        self._keys.give(row)
+        self._lines[row.queue].add(row, now)
+        self._record(row, now, now, step, Why(), NOBODY)
+        return True
+
+    def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
+        """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
+        return [self._cancel(id_, now, Why("cancelled", "operator", reason)) for id_ in ids]
+
+    def _cancel(self, id_: JobId, now: Instant, why: Why) -> bool:
+        moved = self._move(id_, Kind.CANCEL, now)
+        if moved is not None:
+            self._record(moved[0], now, None, moved[1], why, NOBODY)
+        return moved is not None
+
+    def _move(self, id_: JobId, kind: Kind, now: Instant) -> tuple[Row, Step] | None:
+        """Take a job out of its state as an operator asked, if the table allows it."""
+        row = self._table.row(id_)
+        step = None if row is None else self._steps.all.get((row.state, kind))
+        if row is None or step is None:
+            return None
+        step.taken += 1
+        row.state = step.to
+        row.finished = now if step.final else None
+        if row.lease is not None:
+            del self._running[row.lease.key]
+            row.lease = None
+        return row, step
+
+    def set_limits(self, limits: Mapping[Scope, Limit]) -> None:
+        """Put limits in force, each in the place of its scope's own; one that limits nothing removes that."""
+        self._limits.set(limits)
+        self._lines.clear()
+        for row in self._table.select(list(WAITING), None, None):
+            (self._lines.get(row.queue) or self._new_line(row.queue)).add(row, _LONG_AGO)
+
+    def limits(self) -> dict[Scope, Limit]:
+        """Return the limits in force."""
+        return dict(self._limits.in_force)
+
+    def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
+        """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""
+        check_final(states)
+        over = (row for row in self._table if row.finished is not None and row.finished < before)
+        rows = list(islice((row for row in over if row.state in states), max(limit, 0)))
+        for row in rows:
+            self._keys.forget(row)
+            self._table.remove(row)
+        return len(rows)
+
+    def get(self, job: JobId) -> Job | None:
+        """Return the job, or `None`."""
+        row = self._table.row(job)
+        return None if row is None else row.job()
+
+    def find(
+        self,
+        *,
+        states: Sequence[State] = (),
+        kind: str | None = None,
+        queue: str | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Return jobs in the order they were enqueued; nothing given filters nothing."""
+        found = self._table.select(states, kind, queue)
+        return [row.job() for row in islice(found, limit)]
+
+    def counts(self) -> dict[State, int]:
+        """Return the number of jobs in every state."""
+        return self._steps.counts()
+
+    def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
+        """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""
+        return self._table.events(after, job)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+    def _record(self, row: Row, now: Instant, due: Instant | None, step: Step, why: Why, by: int) -> None:
+        until, reason = -1 if due is None else due, self._whys[why]
+        self._append(
+            _pack(now, until, row.number, row.attempt, row.max_attempts, row.token, by, reason, step.code)
+        )
