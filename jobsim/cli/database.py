@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from jobsim.cli.options import usage
+from jobsim.cli.output import note
 from jobsim.cli.target import load_queue
 from jobsim.core.errors import ConfigError
 
@@ -23,6 +24,8 @@ def open_database(where: str) -> "Iterator[Storage]":
     """
     with usage("--url"):
         address = shared_address(where)
+    if address.caveat:
+        note(f"{address}: {address.caveat}")
     with closing(address.open(create=False)) as store:
         yield store
 

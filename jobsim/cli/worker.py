@@ -90,8 +90,10 @@ def _description(app: str, queue: "Queue", live: "LiveWorker") -> str:
     """Return what the worker works on, and how."""
     settings = live.settings
     at_a_time = counted(settings.slots, "job", "jobs")
+    caveat = getattr(queue.where, "caveat", "")  # a store that was given as it is has none
     lines = [
         f"Worker {live.name} runs the jobs of {app} on {queue!r}",
+        *([f"  {caveat}"] if caveat else ()),
         f"  queues: {', '.join(settings.queues)}; {at_a_time} at a time; lease {settings.lease}",
         *(f"  {kind}: {_policy(handler)}" for kind, handler in sorted(queue.handlers.items())),
         "It stops once no job is due." if settings.burst else "Ctrl-C stops it; once more, at once.",

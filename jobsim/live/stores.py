@@ -15,6 +15,7 @@ from jobsim.runtime.clock import ServerClock
 from jobsim.runtime.live import now
 from jobsim.storage.base import Storage, Timekeeper
 from jobsim.storage.postgres_url import conninfo_and_options
+from jobsim.storage.sqlite_url import file_and_options
 
 _FRESH: Final = 60 * SECOND
 
@@ -40,6 +41,13 @@ class Address:
         return re.sub(r"(?<=://)([^/@:]*):[^/@]*(?=@)", r"\1:***", self.url)
 
     @property
+    def caveat(self) -> str:
+        """What reports that name the store are to say of its durability; nothing if that is full."""
+        if self.path is None or file_and_options(self.url)[1].get("durability") != "normal":
+            return ""
+        return "durability normal: power loss may undo the last commits, though they were acknowledged"
+
+    @property
     def in_memory(self) -> bool:
         """Whether the jobs end with their process."""
         return self.path is None and not self.on_server
@@ -58,7 +66,7 @@ class Address:
             case _ if not colon:
                 raise ConfigError(f"{url!r} is not a URL; write {_KNOWN}")
             case "sqlite":
-                return cls(url, _path(url, rest))
+                return cls(url, file_and_options(url)[0])
             case "memory" if not rest:
                 return cls(url, None)
             case "postgres" | "postgresql":
@@ -78,7 +86,8 @@ class Address:
             return _on_server(self.url, create=create)
         from jobsim.storage.sqlite import SqliteStorage
 
-        return SqliteStorage(":memory:" if self.path is None else self.path, create=create)
+        options = file_and_options(self.url)[1]
+        return SqliteStorage(":memory:" if self.path is None else self.path, create=create, **options)
 
 
 def _on_server(url: str, *, create: bool) -> Storage:
@@ -91,19 +100,6 @@ def _on_server(url: str, *, create: bool) -> Storage:
         ) from error
     conninfo, options = conninfo_and_options(url)
     return PostgresStorage(conninfo, create=create, **options)
-
-
-def _path(url: str, rest: str) -> Path | None:
-    if rest in {"", "/:memory:"}:
-        return None
-    if not rest.startswith("/"):
-        raise ConfigError(f"{url!r} has two slashes, after which a host would come; write sqlite:///{rest}")
-    path = rest.removeprefix("/")
-    if not path or path.endswith("/"):
-        raise ConfigError(f"{url!r} names no file; write {_KNOWN}")
-    if strange := next((c for c in path if c in "?#" or not c.isprintable()), None):
-        raise ConfigError(f"{url!r}: the path may not contain {strange!r}; a store's URL has no options")
-    return Path(path).absolute()
 
 
 def clock_of(storage: Storage) -> ServerClock | None:

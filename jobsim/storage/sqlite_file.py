@@ -9,6 +9,7 @@ from typing import Final
 import apsw
 
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign, StorageFull
+from jobsim.storage.mounts import mounts, network_file_system
 from jobsim.storage.rows import Row
 from jobsim.storage.sqlite_errors import MOVED, READ_ONLY, meant
 from jobsim.storage.sqlite_statements import migrations, statement
@@ -47,6 +48,11 @@ def find(path: str, *, create: bool) -> None:
     Raises:
         StorageError: there is none, or it cannot be used.
     """
+    if kind := network_file_system(path, mounts()):
+        raise StorageError(
+            f"{path} is on a network file system ({kind}), where processes share no memory, as SQLite's "
+            f"WAL needs; name a file on a local disk, or use PostgreSQL"
+        )
     file = Path(path)
     try:
         found = file.stat()

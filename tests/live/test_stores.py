@@ -1,13 +1,16 @@
 """What a queue's URL names, and what each process has of it."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from jobsim.core.errors import ConfigError, StorageError
+from jobsim.core.time import MILLISECOND
 from jobsim.live.stores import Address, Presence
 from jobsim.storage.memory import MemoryStorage
+from jobsim.storage.sqlite import Durability, SqliteStorage
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "memory://"])
@@ -37,7 +40,18 @@ def test_paths_are_absolute_or_from_where_the_queue_was_made(
         ("sqlite://jobs.db", "write sqlite:///jobs.db"),
         ("sqlite:///", "names no file"),
         ("sqlite:///data/", "names no file"),
-        ("sqlite:///jobs.db?mode=ro", "the path may not contain '?'"),
+        ("sqlite:///jobs.db?mode=ro", "no option 'mode'; a SQLite store has durability (full or normal)"),
+        ("sqlite:///jobs.db?durabilty=normal", "no option 'durabilty' (did you mean 'durability'?)"),
+        ("sqlite:///jobs.db?normal", "no option 'normal'"),
+        ("sqlite:///jobs.db?durability=norml", "not 'norml' (did you mean 'normal'?)"),
+        ("sqlite:///jobs.db?durability=none", "a file is written with durability full or normal, not 'none'"),
+        ("sqlite:///jobs.db?durability=", "not ''"),
+        ("sqlite://?durability=full", "sqlite://?durability=full': memory has durability none, not 'full'"),
+        ("sqlite:///jobs.db?durability=full&durability=normal", "says durability twice"),
+        ("sqlite:///jobs.db?busy_timeout=soon", "busy_timeout: "),
+        ("sqlite:///jobs.db?busy_timeout=2h", "busy_timeout: '2h' is too long"),
+        ("sqlite:///?durability=normal", "names no file"),
+        ("sqlite:///jobs#1.db", "the path may not contain '#'"),
         ("sqlite:///a\0b", "the path may not contain '\\x00'"),
         ("postgresql://localhost/jobs?connections=0", "connections: '0' is not a whole number"),
         ("postgres://localhost/jobs?listen=maybe", "listen: 'maybe' is neither on nor off"),
@@ -51,7 +65,24 @@ def test_what_names_no_store_is_told(url: str, said: str) -> None:
     with pytest.raises(ConfigError) as error:
         Address.of(url)
     assert said in str(error.value)
-    assert "sqlite:///" in str(error.value) or "postgres" in url
+    assert "sqlite:///" in str(error.value) or "postgres" in url or "?" in url
+
+
+def test_options_of_the_url_are_those_of_the_store(tmp_path: Path) -> None:
+    """What the URL asks for is what the store does, whatever else is said of it."""
+    address = Address.of(f"sqlite:///{tmp_path}/jobs.db?durability=normal&busy_timeout=150ms")
+    assert address.path == tmp_path / "jobs.db"
+    with closing(address.open()) as storage:
+        assert isinstance(storage, SqliteStorage)
+        assert storage.durability is Durability.NORMAL
+        assert storage._database._patience == 150 * MILLISECOND
+
+
+def test_less_than_full_durability_is_told() -> None:
+    """A report that names a store says what power loss may undo, and nothing where that is nothing."""
+    assert "power loss may undo" in Address.of("sqlite:///jobs.db?durability=normal").caveat
+    for url in ("sqlite:///jobs.db", "sqlite:///jobs.db?durability=full", "sqlite://", "postgresql:///jobs"):
+        assert Address.of(url).caveat == ""
 
 
 def test_a_server_is_no_memory_and_keeps_its_secret() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign, StorageFull, StorageReadOnly
 from jobsim.core.job import State
-from jobsim.storage import sqlite_database
+from jobsim.storage import sqlite_database, sqlite_file
 from jobsim.storage.sqlite import Durability, SqliteStorage
 from jobsim.testing.conformance_base import BEGAN, add, claim, job_id, new, snapshot
 from tests.storage.faults import FaultyDisk, bare, connection
@@ -156,6 +156,20 @@ def test_pipe_is_refused(path: Path) -> None:
     """Nothing hangs on what is not a file."""
     os.mkfifo(path)
     refused(path, StorageForeign, "not a regular file")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_network_file_system_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    """Where processes cannot share memory, nothing is made, opened or changed."""
+    if there:
+        SqliteStorage(path).close()
+    before = contents(path.parent)
+    mounted = (
+        f"22 1 254:0 / / rw - ext4 /dev/vda rw\n31 22 0:50 / {path.parent.resolve()} rw - nfs4 filer:/ rw"
+    )
+    monkeypatch.setattr(sqlite_file, "mounts", lambda: mounted)
+    refused(path, StorageError, "network file system (nfs4)", "a local disk, or use PostgreSQL")
+    assert contents(path.parent) == before
 
 
 def test_link_to_nowhere_is_refused(path: Path) -> None:
