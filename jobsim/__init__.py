@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         ConfigError,
         IllegalTransition,
         JobsimError,
+        KeyTaken,
         NotFound,
         PayloadError,
         StorageBusy,
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
         UnknownKind,
     )
     from jobsim.core.jitter import Added, Equal, Full, Growth, Jitter, NoJitter, Proportional, Stretched
-    from jobsim.core.job import Job, JobId, State
+    from jobsim.core.job import Conflict, Job, JobId, State
+    from jobsim.core.limits import Limit, Rate
     from jobsim.core.outcome import Cancel, RetryAfter, Snooze
     from jobsim.core.policy import RetryPolicy
     from jobsim.core.time import Duration, Instant
@@ -42,6 +44,7 @@ __all__ = [
     "Cancel",
     "Comparison",
     "ConfigError",
+    "Conflict",
     "Decorrelated",
     "Duration",
     "Equal",
@@ -56,6 +59,8 @@ __all__ = [
     "Job",
     "JobId",
     "JobsimError",
+    "KeyTaken",
+    "Limit",
     "Linear",
     "LiveWorker",
     "NoBackoff",
@@ -65,6 +70,7 @@ __all__ = [
     "Polynomial",
     "Proportional",
     "Queue",
+    "Rate",
     "RetryAfter",
     "RetryPolicy",
     "Scenario",
@@ -86,10 +92,11 @@ __all__ = [
 
 _NAMES: Final = {
     "core.backoff": "Backoff Decorrelated Exponential Fixed Linear NoBackoff Polynomial",
-    "core.errors": "ConfigError IllegalTransition JobsimError NotFound PayloadError StorageBusy StorageError "
-    "StorageForeign StorageFull StorageReadOnly UnknownKind",
+    "core.errors": "ConfigError IllegalTransition JobsimError KeyTaken NotFound PayloadError StorageBusy "
+    "StorageError StorageForeign StorageFull StorageReadOnly UnknownKind",
     "core.jitter": "Added Equal Full Growth Jitter NoJitter Proportional Stretched",
-    "core.job": "Job JobId State",
+    "core.job": "Conflict Job JobId State",
+    "core.limits": "Limit Rate",
     "core.outcome": "Cancel RetryAfter Snooze",
     "core.policy": "RetryPolicy",
     "core.time": "Duration Instant",

@@ -6,26 +6,22 @@ from datetime import datetime
 from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from jobsim.core.errors import ConfigError, NotFound
-from jobsim.core.job import DEFAULT_QUEUE, UNLIMITED, Job, JobId, NewJob
+from jobsim.core.job import DEFAULT_QUEUE, Conflict, Job, JobId
+from jobsim.core.limits import Limit
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.time import DurationLike
-from jobsim.live.handler import (
-    Handler,
-    Limit,
-    Options,
-    Placement,
-    RetryLike,
-    Terms,
-    check_kind,
-    check_queue,
-    encoded,
-    policy_of,
-)
-from jobsim.live.payload import encode
+from jobsim.live.acceptance import accept
+from jobsim.live.calls import Call, call_of, calls_of, in_batches
+from jobsim.live.handler import Handler
+from jobsim.live.keys import KeyLike
+from jobsim.live.limits import declared, queue_limits
+from jobsim.live.payload import SIZE_LIMIT, check_size_limit, encode
+from jobsim.live.placement import Attempts, Options, Placement, check_kind, check_queue
 from jobsim.live.stores import Address, Presence
+from jobsim.live.terms import Settings, Terms
 from jobsim.live.worker import LiveWorker, WorkerOptions, checked_concurrency
 from jobsim.storage.base import Storage
-from jobsim.worker.settings import WorkerSettings
+from jobsim.worker.settings import WorkerSettings, retained
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,12 +36,28 @@ class Queue:
     Making one touches nothing: the store is opened when it is first needed. It may be used from several
     threads, and after a fork, where the child opens the store anew.
 
+    `limits` are those of queues, by their names; its workers put them in force. Arguments and results may
+    have up to `payload_limit` bytes each, as JSON. `retention` says by the names of final states how long
+    after their end jobs are kept, such as ``{"succeeded": "7d"}``: its workers remove them then, and nothing
+    else is ever removed.
+
     Raises:
-        ConfigError: `url` is not the URL of a store.
+        ConfigError: `url` is not the URL of a store, or a setting cannot be used.
     """
 
-    def __init__(self, url: str | Storage) -> None:
+    def __init__(
+        self,
+        url: str | Storage,
+        *,
+        limits: Mapping[str, Limit] | None = None,
+        payload_limit: int = SIZE_LIMIT,
+        retention: Mapping[str, DurationLike] | None = None,
+    ) -> None:
+        check_size_limit(payload_limit)
         self.handlers: dict[str, Handler[..., Any]] = {}
+        self.limits = queue_limits(limits or {})
+        self.retention = retained(retention or {})
+        self.payload_limit = payload_limit
         self.where = Address.of(url) if isinstance(url, str) or not hasattr(url, "enqueue") else url
         self._presences = {os.getpid(): Presence(self.where)}
 
@@ -86,31 +98,11 @@ class Queue:
 
     @overload
     def job(
-        self,
-        fn: None = None,
-        /,
-        *,
-        name: str | None = None,
-        retry: RetryLike | None = None,
-        max_attempts: Limit = ...,
-        timeout: DurationLike | None = None,
-        queue: str = DEFAULT_QUEUE,
-        priority: int = 0,
-        keep_result: bool = False,
+        self, fn: None = None, /, *, name: str | None = None, **settings: Unpack[Settings]
     ) -> Callable[[Callable[P, R]], Handler[P, R]]: ...
 
     def job(
-        self,
-        fn: Callable[P, R] | None = None,
-        /,
-        *,
-        name: str | None = None,
-        retry: RetryLike | None = None,
-        max_attempts: Limit = ...,
-        timeout: DurationLike | None = None,
-        queue: str = DEFAULT_QUEUE,
-        priority: int = 0,
-        keep_result: bool = False,
+        self, fn: Callable[P, R] | None = None, /, *, name: str | None = None, **settings: Unpack[Settings]
     ) -> Handler[P, R] | Callable[[Callable[P, R]], Handler[P, R]]:
         """Declare a function, sync or async, as the handler of a kind of job: its own name, or `name`.
 
@@ -119,16 +111,14 @@ class Queue:
         fails: an async handler is cancelled; a sync one cannot be, and takes up its slot until it returns.
         What the function returns is dropped unless `keep_result` has it stored, as JSON.
 
+        `unique_key`, with `on_conflict`, and `limit_key` are as those of `enqueue`, for every job: a text, or
+        a function of those arguments that it names. `limit` holds for all jobs of the kind together, across
+        processes, from when a worker that has it starts.
+
         Raises:
             ConfigError: the function cannot be a handler, a setting cannot be used, or the kind is taken.
         """
-        terms = Terms(
-            policy=policy_of(retry, max_attempts),
-            timeout=timeout,
-            queue=queue,
-            priority=priority,
-            keep_result=keep_result,
-        )
+        terms = Terms.of(settings, self.payload_limit)
 
         def declare(fn: Callable[P, R]) -> Handler[P, R]:
             kind = getattr(fn, "__name__", repr(fn)) if name is None else name
@@ -155,7 +145,7 @@ class Queue:
         handler = self.handlers.get(kind)
         return _UNKNOWN if handler is None else handler.terms
 
-    def enqueue(
+    def enqueue(  # noqa: PLR0913  # each is an option of its own
         self,
         kind: str,
         /,
@@ -164,66 +154,75 @@ class Queue:
         run_at: datetime | None = None,
         priority: int | None = None,
         queue: str | None = None,
-        max_attempts: Limit = ...,
+        max_attempts: Attempts = ...,
+        unique_key: KeyLike | None = None,
+        on_conflict: Conflict | str | None = None,
+        limit_key: KeyLike | None = None,
+        connection: Any = None,
         **arguments: Any,
     ) -> JobId:
         """Put a job on the queue by the name of its kind, for processes that do not have the handler.
 
-        Where this process has it, the arguments are checked as its own `enqueue` does.
+        The options are those of a handler's `enqueue`. Where this process has the handler, the arguments are
+        checked as that does.
 
         Raises:
             PayloadError: the arguments do not fit the handler, or cannot be stored as JSON.
             ConfigError: an option cannot be used.
+            KeyTaken: the unique key is, and `on_conflict` is "raise".
             StorageError: the store could not take it.
         """
         placement = Placement(
-            delay=delay, run_at=run_at, priority=priority, queue=queue, max_attempts=max_attempts
+            delay=delay,
+            run_at=run_at,
+            priority=priority,
+            queue=queue,
+            max_attempts=max_attempts,
+            unique_key=unique_key,
+            on_conflict=on_conflict,
+            limit_key=limit_key,
+            connection=connection,
         )
-        return self._accept(kind, [self._payload(kind, arguments)], placement)[0]
+        return self._accept(kind, [self._call(kind, arguments, placement)], placement)[0]
 
     def enqueue_many(
-        self, kind: str, calls: Iterable[Mapping[str, Any]], /, **options: Unpack[Options]
+        self,
+        kind: str,
+        calls: Iterable[Mapping[str, Any]],
+        /,
+        *,
+        batch: int | None = None,
+        **options: Unpack[Options],
     ) -> list[JobId]:
-        """Put a job on the queue for each of `calls`, arguments by name: all in one commit, or none.
-
-        The options are those of `enqueue`, for all of them.
+        """Put a job on the queue for each of `calls`, arguments by name, as a handler's `enqueue_many` does.
 
         Raises:
             PayloadError: one of the calls cannot be stored; the message says which.
             ConfigError: an option cannot be used.
+            KeyTaken: a unique key is, and `on_conflict` is "raise".
             StorageError: the store could not take them.
         """
-        placement = Placement(**options)
-        return self._accept(kind, encoded(calls, lambda call: self._payload(kind, call)), placement)
+        placement = Placement.of(options)
+        read = calls_of(calls, lambda call: self._call(kind, call, placement))
+        return self._accept(kind, read, placement, batch)
 
-    def _payload(self, kind: str, arguments: Mapping[str, Any]) -> str:
+    def _call(self, kind: str, arguments: Mapping[str, Any], placement: Placement) -> Call:
         check_kind(kind)
         handler = self.handlers.get(kind)
-        if handler is None:
-            return encode(dict(arguments), kind)
-        return handler.arguments.encode(handler.arguments.bind((), arguments))
+        if handler is not None:
+            return handler.call(handler.arguments.bind((), arguments), placement)
+        payload = encode(dict(arguments), kind, self.payload_limit)
+        return call_of(payload, lambda: arguments, placement, _UNKNOWN)
 
-    def _accept(self, kind: str, payloads: Sequence[str], placement: Placement) -> list[JobId]:
+    def _accept(
+        self, kind: str, calls: Iterable[Call], placement: Placement, batch: int | None = None
+    ) -> list[JobId]:
         terms, here = self._terms(kind), self._here
-        present = here.now()
-        run_at = placement.start(present)
-        limit = terms.policy.max_attempts if placement.max_attempts is ... else placement.max_attempts
-        jobs = [
-            NewJob(
-                id=here.mint.mint(present),
-                kind=kind,
-                run_at=run_at,
-                queue=placement.queue or terms.queue,
-                payload=payload,
-                max_attempts=UNLIMITED if limit is None else limit,
-                priority=terms.priority if placement.priority is None else placement.priority,
-            )
-            for payload in payloads
-        ]
-        ids = here.open().enqueue(jobs, present) if jobs else []
-        for worker in here.workers:
-            worker.ring(len(ids))
-        return ids
+
+        def take(some: Sequence[Call]) -> list[JobId]:
+            return accept(here, kind, some, placement, terms)
+
+        return take(list(calls)) if batch is None else in_batches(calls, batch, take)
 
     def get(self, job: JobId | str) -> Job:
         """Return a job as it stands, by its id or the text of it.
@@ -252,7 +251,8 @@ class Queue:
         It runs `concurrency` handlers at a time, of jobs on `queues`: "default" and those that handlers are
         declared for, unless given. A dead worker's jobs come back after `lease`. Jobs that another process
         enqueues are found within `poll`. Told to stop, it lets handlers run on for `shutdown_timeout`. With
-        `burst` it stops by itself once no job is due and none runs.
+        `burst` it stops by itself once no job is due and none runs. Starting, it puts the limits of its kinds
+        and queues in force.
 
         Raises:
             ConfigError: a setting cannot be used, an annotation cannot be read, or there is no handler.
@@ -271,10 +271,12 @@ class Queue:
             poll=poll,
             shutdown_timeout=shutdown_timeout,
             burst=burst,
+            retention=self.retention,
         )
         for name in settings.queues:
             check_queue(name)
-        worker = LiveWorker(self.storage, self.handlers, self.policy, settings, self._here.clock)
+        limits = declared(self.handlers, self.limits, settings.queues)
+        worker = LiveWorker(self.storage, self.handlers, self.policy, settings, self._here.clock, limits)
         self._here.enlist(worker)
         return worker
 

@@ -1,5 +1,7 @@
 """The face of a live queue."""
 
+import asyncio
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,8 +10,9 @@ from typing import Any
 import pytest
 
 import jobsim
-from jobsim.core.errors import ConfigError, NotFound, PayloadError, StorageError
+from jobsim.core.errors import ConfigError, KeyTaken, NotFound, PayloadError, StorageError
 from jobsim.core.job import UNLIMITED, JobId, State
+from jobsim.core.limits import By, Scope
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.time import SECOND
 from jobsim.queue import Queue
@@ -204,6 +207,148 @@ def test_a_closed_queue_says_so(queue: Queue) -> None:
     queue.close()
     with pytest.raises(StorageError, match="was closed"):
         handler.enqueue(1)
+
+
+def test_a_unique_key_is_held_by_one_job(queue: Queue) -> None:
+    """Of those enqueued under it, one waits; the caller says what becomes of the others."""
+    handler = queue.job(send)
+    first = handler.enqueue(1, unique_key="receipt-1")
+    assert handler.enqueue(2, unique_key="receipt-1") == first
+    assert queue.enqueue("other", unique_key="receipt-1", on_conflict="skip") == first
+    with pytest.raises(KeyTaken, match=f"job {first} holds the unique key 'receipt-1'"):
+        handler.enqueue(2, unique_key="receipt-1", on_conflict="raise")
+    second = handler.enqueue(2, unique_key="receipt-1", on_conflict="replace")
+    assert [queue.get(job).state for job in (first, second)] == [State.CANCELLED, State.PENDING]
+    assert queue.get(second).unique_key == "receipt-1"
+
+
+def test_keys_of_many_calls_come_from_their_arguments(queue: Queue) -> None:
+    """Two calls of one key are one job; in a kind without a handler, too."""
+    ids = queue.enqueue_many(
+        "mail",
+        [{"to": "a", "shop": 1}, {"to": "b", "shop": 2}, {"to": "a", "shop": 3}],
+        unique_key=lambda to: f"mail-{to}",
+        limit_key=lambda shop: f"shop-{shop}",
+    )
+    assert ids[0] == ids[2] != ids[1]
+    assert [queue.get(job).limit_key for job in ids[:2]] == ["shop-1", "shop-2"]
+    with pytest.raises(PayloadError, match="call 1: unique_key: its function needs 'to'"):
+        queue.enqueue_many("mail", [{"to": "c"}, {"too": "d"}], unique_key=lambda to: to)
+    assert sum(queue.storage.counts().values()) == 2
+
+
+def test_a_declaration_may_give_the_keys(queue: Queue) -> None:
+    """Keys and what a conflict means, said once for all jobs of the kind."""
+    handler = queue.job(
+        unique_key=lambda order_id: f"receipt-{order_id}", on_conflict="raise", limit_key=lambda note: note
+    )(send)
+    job = queue.get(handler.enqueue(7, "é"))
+    assert (job.unique_key, job.limit_key) == ("receipt-7", "é")
+    with pytest.raises(KeyTaken):
+        queue.enqueue("send", order_id=7, note="other")
+    assert handler.enqueue(7, "other", on_conflict="skip") == job.id
+
+
+def test_batches_leave_what_they_committed(queue: Queue) -> None:
+    """With `batch`, calls before the one that is wrong stay, batch by batch, and the error says how many."""
+    calls = [{"order_id": 1}] * 5 + [{"order": 1}]
+    with pytest.raises(PayloadError, match=r"^call 5: send: .*; the first 4 calls are enqueued, no others$"):
+        queue.job(send).enqueue_many(iter(calls), batch=2)
+    assert queue.storage.counts()[State.PENDING] == 4
+    assert len(queue.enqueue_many("other", ({"n": n} for n in range(5)), batch=3)) == 5
+    with pytest.raises(ConfigError, match="batch: must be a whole number"):
+        queue.enqueue_many("other", [], batch=0)
+
+
+def test_batches_of_a_long_row_of_calls_need_little_memory(tmp_path: Path) -> None:
+    """Calls are streamed: neither they, nor payloads, nor jobs pile up (20 MB here) beside the ids (2 MB)."""
+    with Queue(f"sqlite:///{tmp_path}/jobs.db") as queue:
+        handler = queue.job(send)
+        handler.enqueue(0)
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            ids = handler.enqueue_many(({"order_id": n} for n in range(30_000)), batch=1_000)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert len(ids) == 30_000
+        assert peak - before < 8_000_000
+        assert queue.storage.counts()[State.PENDING] == 30_001
+
+
+def test_a_payload_limit_is_the_queues(queue: Queue) -> None:
+    """A queue may allow less or more than others, with a handler or without."""
+    small = Queue(queue.storage, payload_limit=30)
+    small.job(send)
+    with pytest.raises(PayloadError, match="send: as JSON this is 35 bytes long; the limit is 30"):
+        small.enqueue("send", order_id=1, note="x" * 11)
+    with pytest.raises(PayloadError, match=r"other: .* the limit is 30"):
+        small.enqueue("other", note="x" * 30)
+    assert small.enqueue("other", note="x" * 19)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"payload_limit": 0}, "payload_limit: must be a whole number of bytes"),
+        ({"limits": 5}, "limits: write"),
+        ({"limits": {"a b": jobsim.Limit(running=1)}}, "cannot name a queue"),
+        ({"limits": {"mail": 2}}, r"limits: mail: write jobsim\.Limit\(running=5\), not 2"),
+        ({"retention": "7d"}, "retention: write"),
+        ({"retention": {"pending": "7d"}}, "'pending' is no state in which jobs end; those are succeeded"),
+        ({"retention": {"suceeded": "7d"}}, r"did you mean 'succeeded'\?"),
+        ({"retention": {"succeeded": "7"}}, "retention: succeeded: '7' has no unit"),
+    ],
+)
+def test_settings_of_a_queue_are_checked(settings: dict[str, Any], said: str) -> None:
+    """A wrong setting is named where the queue is made."""
+    with pytest.raises(ConfigError, match=said):
+        Queue(MemoryStorage(), **settings)
+
+
+def test_a_misspelt_setting_of_a_handler_is_told(queue: Queue) -> None:
+    """A setting that there is not is refused with what could be meant."""
+    with pytest.raises(ConfigError, match=r"no setting 'max_atempts' \(did you mean 'max_attempts'\?\)"):
+        queue.job(max_atempts=3)  # type: ignore[call-overload]  # the mistake
+
+
+@pytest.mark.live
+def test_a_worker_puts_limits_in_force() -> None:
+    """Those of its kinds, also that they have none any more, and those said of its queues; no others."""
+    store = MemoryStorage()
+    rate = jobsim.Limit(rate=jobsim.Rate(100, per="1m"))
+    before = {Scope(By.KIND, "send"): rate, Scope(By.KIND, "x"): rate, Scope(By.QUEUE, "default"): rate}
+    store.set_limits(before)
+    queue = Queue(store, limits={"mail": jobsim.Limit(running=2), "other": rate})
+    queue.job(queue="mail")(send)
+    queue.job(name="two", limit=jobsim.Limit(running=1, running_per_key=1))(send)
+    assert store.limits() == before
+    queue.run_worker(burst=True)
+    del before[Scope(By.KIND, "send")]
+    assert store.limits() == before | {
+        Scope(By.KIND, "two"): jobsim.Limit(running=1, running_per_key=1),
+        Scope(By.QUEUE, "mail"): jobsim.Limit(running=2),
+    }
+
+
+@pytest.mark.live
+def test_a_limit_holds(queue: Queue) -> None:
+    """Of a kind that may run once at a time, no two run together; each runs in the end."""
+    together, most = 0, 0
+
+    @queue.job(limit=jobsim.Limit(running=1))
+    async def alone() -> None:
+        nonlocal together, most
+        together += 1
+        most = max(most, together)
+        await asyncio.sleep(0.001)  # noqa: TID251  # a handler's own
+        together -= 1
+
+    alone.enqueue_many([{}] * 20)
+    queue.run_worker(burst=True, concurrency=8)
+    assert most == 1
+    assert queue.storage.counts()[State.SUCCEEDED] == 20
 
 
 @pytest.mark.live

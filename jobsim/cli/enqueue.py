@@ -8,6 +8,7 @@ from jobsim.cli.database import shared_address
 from jobsim.cli.options import App, json_object, option, usage, wait
 from jobsim.cli.target import load_queue
 from jobsim.core.errors import PayloadError, did_you_mean
+from jobsim.core.job import Conflict
 from jobsim.core.time import Duration
 
 
@@ -28,8 +29,18 @@ def enqueue(
     queue: Annotated[
         str | None, option("--queue", metavar="NAME", help="The queue to put it on; else the handler's own.")
     ] = None,
+    unique_key: Annotated[
+        str | None, option("--unique-key", metavar="KEY", help="Held by one job that is not final.")
+    ] = None,
+    on_conflict: Annotated[
+        Conflict | None,
+        option("--on-conflict", metavar="WHAT", help="Where the key is held: skip, replace or raise."),
+    ] = None,
+    limit_key: Annotated[
+        str | None, option("--limit-key", metavar="KEY", help="What a limit per key counts by.")
+    ] = None,
 ) -> None:
-    """Put a job on the queue, and write its id."""
+    """Put a job on the queue, and write its id; where the key is held and that is skipped, the holder's."""
     call = json_object(arguments)
     with usage("APP"):
         target = load_queue(app)
@@ -42,5 +53,13 @@ def enqueue(
             param_hint=["KIND"],
         )
     with usage(), usage("JSON", of=PayloadError):
-        [job] = handler.enqueue_many([call], delay=delay, priority=priority, queue=queue)
+        [job] = handler.enqueue_many(
+            [call],
+            delay=delay,
+            priority=priority,
+            queue=queue,
+            unique_key=unique_key,
+            on_conflict=on_conflict,
+            limit_key=limit_key,
+        )
     typer.echo(str(job))

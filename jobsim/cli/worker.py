@@ -102,10 +102,13 @@ def _description(app: str, queue: "Queue", live: "LiveWorker") -> str:
 
 
 def _policy(handler: "Handler[..., Any]") -> str:
-    policy, limit = handler.terms.policy, handler.terms.limit
+    from jobsim.live.limits import described
+
+    policy, limit = handler.terms.policy, handler.terms.time_limit
     most = "no limit of attempts" if policy.max_attempts is None else f"max_attempts={policy.max_attempts}"
     timeout = "" if limit is None else f", timeout {limit}"
-    return f"{policy.label}, {most}{timeout}"
+    held = f"; {described(handler.terms.limit)}" if handler.terms.limit else ""
+    return f"{policy.label}, {most}{timeout}{held}"
 
 
 def _summary(worked_s: float, live: "LiveWorker") -> str:

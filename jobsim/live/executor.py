@@ -163,7 +163,7 @@ class _Run:
 
     def limit_time(self) -> None:
         """Let it end when its time is up, if that is limited."""
-        if (limit := self.handler.terms.limit) is not None:
+        if (limit := self.handler.terms.time_limit) is not None:
             self._timer = self._loop.call_later(limit / SECOND, self._time_is_up, limit)
 
     def work(self) -> None:

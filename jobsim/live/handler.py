@@ -1,117 +1,25 @@
 """A handler: the function that runs jobs of one kind, and how such jobs are enqueued."""
 
 import inspect
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial, update_wrapper
-from types import EllipsisType
-from typing import Any, Final, Generic, ParamSpec, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
-from jobsim.core.backoff import Backoff
-from jobsim.core.errors import ConfigError, PayloadError
-from jobsim.core.job import DEFAULT_QUEUE, JobId
-from jobsim.core.policy import RetryPolicy, check_max_attempts
-from jobsim.core.time import Duration, DurationLike, Instant, duration, instant
+from jobsim.core.errors import ConfigError
+from jobsim.core.job import Conflict, JobId
+from jobsim.core.time import DurationLike
+from jobsim.live.calls import Call, call_of, calls_of
+from jobsim.live.keys import Key, KeyLike
 from jobsim.live.payload import Arguments
-from jobsim.policies import named
+from jobsim.live.placement import RESERVED, Attempts, Options, Placement, check_kind
+from jobsim.live.terms import Terms
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
-RESERVED: Final = frozenset(
-    {"connection", "delay", "max_attempts", "priority", "queue", "run_at", "unique_key"}
-)
-"""What `enqueue` takes for itself, now or soon; no handler's parameter may be called so."""
-
-NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_KIND: Final = re.compile(r"\w[\w.:/-]{0,127}")
-_PRIORITIES: Final = range(-(2**31), 2**31)
-
-RetryLike = RetryPolicy | Backoff | str
-
-Limit = int | EllipsisType | None
-"""A number of attempts, `None` for no limit, `...` for what is said elsewhere."""
-
-
-class Options(TypedDict, total=False):
-    """What `Placement` takes, for signatures that pass it on."""
-
-    delay: DurationLike | None
-    run_at: datetime | None
-    priority: int | None
-    queue: str | None
-    max_attempts: Limit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
-    """Where and when a job is to run; `None` and `...` leave it to the kind's own settings.
-
-    Raises:
-        ConfigError: a value cannot be used, or two contradict each other.
-    """
-
-    delay: DurationLike | None = None
-    run_at: datetime | None = None
-    priority: int | None = None
-    queue: str | None = None
-    max_attempts: Limit = ...
-
-    def __post_init__(self) -> None:
-        if self.delay is not None:
-            if self.run_at is not None:
-                raise ConfigError("delay and run_at: give one of the two")
-            object.__setattr__(self, "delay", duration(self.delay, "delay"))
-        if self.run_at is not None:
-            if not isinstance(self.run_at, datetime):
-                raise ConfigError(f"run_at: must be a datetime with a time zone, not {self.run_at!r}")
-            instant(self.run_at)
-        if self.priority is not None:
-            check_priority(self.priority)
-        if self.queue is not None:
-            check_queue(self.queue)
-        if self.max_attempts is not ...:
-            check_max_attempts(self.max_attempts)
-
-    def start(self, now: Instant) -> Instant:
-        """Return when the job may start, if it is enqueued `now`."""
-        if self.run_at is not None:
-            return instant(self.run_at)
-        return now if self.delay is None else Instant(now + duration(self.delay))
-
-
-Accept = Callable[[str, Sequence[str], Placement], list[JobId]]
-"""Enqueues a job of a kind for each of its payloads, all or none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """How jobs of one kind are run. `timeout` is for one attempt; `keep_result` stores what it returns.
-
-    Raises:
-        ConfigError: a value cannot be used.
-    """
-
-    policy: RetryPolicy
-    timeout: DurationLike | None = None
-    queue: str = DEFAULT_QUEUE
-    priority: int = 0
-    keep_result: bool = False
-
-    def __post_init__(self) -> None:
-        if self.timeout is not None:
-            object.__setattr__(self, "timeout", duration(self.timeout, "timeout"))
-            if not self.timeout:
-                raise ConfigError("timeout: must be longer than 0s; None for no limit")
-        check_queue(self.queue)
-        check_priority(self.priority)
-
-    @property
-    def limit(self) -> Duration | None:
-        """How long one attempt may take."""
-        return None if self.timeout is None else duration(self.timeout)
+Accept = Callable[[str, Iterable[Call], Placement, int | None], list[JobId]]
+"""Enqueues a job of a kind for each of its calls: all or none, or batches of the number given."""
 
 
 class Handler(Generic[P, R_co]):
@@ -133,6 +41,9 @@ class Handler(Generic[P, R_co]):
         for name in self.arguments.names:
             if name in RESERVED:
                 raise ConfigError(f"{kind}: enqueue has an option {name!r} of its own; rename the parameter")
+        for key in (terms.unique_key, terms.limit_key):
+            if isinstance(key, Key):
+                key.check(self.arguments.names)
         update_wrapper(self, fn)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
@@ -153,7 +64,11 @@ class Handler(Generic[P, R_co]):
         run_at: datetime | None = None,
         priority: int | None = None,
         queue: str | None = None,
-        max_attempts: Limit = ...,
+        max_attempts: Attempts = ...,
+        unique_key: KeyLike | None = None,
+        on_conflict: Conflict | str | None = None,
+        limit_key: KeyLike | None = None,
+        connection: Any = None,
         **named: Any,
     ) -> JobId:
         """Put one call of the function on the queue, durably, and return the job's id.
@@ -161,113 +76,65 @@ class Handler(Generic[P, R_co]):
         The job starts no sooner than `delay` from now, or than `run_at`. Of the jobs that are due, those
         of the highest `priority` start first.
 
+        Of all jobs that are not final, of whatever kind, one holds a `unique_key`. Where it is held,
+        `on_conflict` "skip" (the default) returns the holder's id, "replace" cancels the holder or, if it
+        runs, its retries, and "raise" raises. `limit_key` is what `Limit.running_per_key` counts by. Keys
+        have 1 to 255 characters, or are functions of the arguments.
+
+        With the `connection` of a psycopg, apsw or sqlite3 transaction on the queue's own database, the job
+        is there once that commits, and never if it does not.
+
         Raises:
             PayloadError: the function cannot be called like that, or an argument cannot be stored as JSON.
             ConfigError: an option cannot be used.
+            KeyTaken: the unique key is, and `on_conflict` is "raise".
             StorageError: the store could not take it.
         """
         placement = Placement(
-            delay=delay, run_at=run_at, priority=priority, queue=queue, max_attempts=max_attempts
+            delay=delay,
+            run_at=run_at,
+            priority=priority,
+            queue=queue,
+            max_attempts=max_attempts,
+            unique_key=unique_key,
+            on_conflict=on_conflict,
+            limit_key=limit_key,
+            connection=connection,
         )
-        payload = self.arguments.encode(self.arguments.bind(args, named))
-        return self._accept(self.kind, [payload], placement)[0]
+        call = self.call(self.arguments.bind(args, named, RESERVED), placement)
+        return self._accept(self.kind, [call], placement, None)[0]
 
-    def enqueue_many(self, calls: Iterable[Mapping[str, Any]], **options: Unpack[Options]) -> list[JobId]:
+    def enqueue_many(
+        self, calls: Iterable[Mapping[str, Any]], *, batch: int | None = None, **options: Unpack[Options]
+    ) -> list[JobId]:
         """Put a job on the queue for each of `calls`, arguments by name: all in one commit, or none.
 
-        The options are those of `enqueue`, for all of them.
+        With `batch` it takes as many at a time from `calls`, and commits them before it takes more; on an
+        error, those committed stay, and the error says how many. The options are those of `enqueue`, for
+        all of them: a key that is to differ is a function of the arguments.
 
         Raises:
             PayloadError: one of the calls cannot be stored; the message says which.
             ConfigError: an option cannot be used.
+            KeyTaken: a unique key is, and `on_conflict` is "raise".
             StorageError: the store could not take them.
         """
-        placement = Placement(**options)
-        payloads = encoded(calls, lambda call: self.arguments.encode(self.arguments.bind((), call)))
-        return self._accept(self.kind, payloads, placement)
+        placement = Placement.of(options)
 
+        def read(call: Mapping[str, Any]) -> Call:
+            return self.call(self.arguments.bind((), call), placement)
 
-def encoded(calls: Iterable[Mapping[str, Any]], encode: Callable[[Mapping[str, Any]], str]) -> list[str]:
-    """Return the payloads of `calls`.
+        return self._accept(self.kind, calls_of(calls, read), placement, batch)
 
-    Raises:
-        PayloadError: of the first that has none, with its place where there are several.
-    """
-    if isinstance(calls, Mapping):
-        raise PayloadError(
-            "the calls must be several mappings of arguments by name, not one; put it in a list"
-        )
-    calls = list(calls)
-    payloads = []
-    for number, call in enumerate(calls):
-        place = f"call {number}: " if len(calls) > 1 else ""
-        if not isinstance(call, Mapping):
-            raise PayloadError(f"{place}must be a mapping of arguments by name, not {call!r}")
-        try:
-            payloads.append(encode(call))
-        except PayloadError as error:
-            raise PayloadError(f"{place}{error}") from None
-    return payloads
+    def call(self, arguments: Mapping[str, Any], placement: Placement) -> Call:
+        """Return what is stored of a call with `arguments`.
 
-
-def policy_of(retry: RetryLike | None, max_attempts: Limit) -> RetryPolicy:
-    """Return the policy that `retry` means, with `max_attempts` in place of its own where given.
-
-    Raises:
-        ConfigError: `retry` is neither a policy, a backoff nor a preset's name.
-    """
-    match retry:
-        case None:
-            policy = RetryPolicy()
-        case RetryPolicy():
-            policy = retry
-        case str():
-            policy = named(retry)
-        case type():
-            raise ConfigError(f"retry: {retry.__name__} is a class; write {retry.__name__}(...)")
-        case Backoff():
-            policy = RetryPolicy(retry)
-        case _:
-            raise ConfigError(
-                f"retry: {retry!r} is no policy; give a RetryPolicy, a backoff such as "
-                "jobsim.Exponential(base='1s'), or the name of a preset"
-            )
-    return policy if max_attempts is ... else replace(policy, max_attempts=max_attempts)
-
-
-def check_kind(kind: object) -> None:
-    """Refuse what cannot name a kind of job.
-
-    Raises:
-        ConfigError: it cannot.
-    """
-    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
-        raise ConfigError(
-            f"{kind!r} cannot name a kind of job; use letters, digits and _ . : / -, at most 128, "
-            "the first of them a letter, digit or _"
-        )
-
-
-def check_queue(name: object) -> None:
-    """Refuse what cannot name a queue.
-
-    Raises:
-        ConfigError: it cannot.
-    """
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ConfigError(
-            f"queue: {name!r} cannot name a queue; use letters from a to z, digits and _ . -, at most 64"
-        )
-
-
-def check_priority(priority: object) -> None:
-    """Refuse a priority that a store could not keep.
-
-    Raises:
-        ConfigError: it is not a whole number of 32 bits.
-    """
-    if not isinstance(priority, int) or isinstance(priority, bool) or priority not in _PRIORITIES:
-        raise ConfigError(f"priority: must be a whole number of at most 32 bits, not {priority!r}")
+        Raises:
+            PayloadError: they do not fit the annotations, or cannot be stored as JSON.
+            ConfigError: a key cannot be used.
+        """
+        payload = self.arguments.encode(arguments, self.terms.payload_limit)
+        return call_of(payload, partial(self.arguments.complete, payload), placement, self.terms)
 
 
 def _check_function(kind: str, fn: object) -> None:

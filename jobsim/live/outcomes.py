@@ -53,7 +53,7 @@ def _returned(handler: Handler[..., Any], value: Any) -> Outcome:
         raise TypeError(f"it returned a {type(value).__name__}, which nobody awaits; define it by async def")
     if not handler.terms.keep_result:
         return SUCCEEDED
-    return Succeeded(encode(value, f"the result of {handler.kind}"))
+    return Succeeded(encode(value, f"the result of {handler.kind}", handler.terms.payload_limit))
 
 
 def raised(error: BaseException, attempt: Attempt) -> Outcome:

@@ -3,7 +3,7 @@
 import inspect
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, NotRequired
@@ -13,8 +13,11 @@ from jobsim.core.errors import ConfigError, PayloadError, did_you_mean
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
-SIZE_LIMIT: Final = 65_536
-"""Longest payload or result, in bytes of UTF-8: a job names what it works on, it does not carry it."""
+SIZE_LIMIT: Final = 10_000_000
+"""Longest payload or result unless a queue says otherwise, in bytes of UTF-8."""
+
+SIZE_LIMITS: Final = range(1, 500_000_001)
+"""What a queue may say: all stores can keep that much."""
 
 DEPTH_LIMIT: Final = 64
 """Deepest nesting of lists and objects: every reader of JSON can follow that far."""
@@ -49,8 +52,12 @@ class Arguments:
         """The names of the parameters."""
         return list(self._signature.parameters)
 
-    def bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    def bind(
+        self, args: Sequence[Any], named: Mapping[str, Any], options: Collection[str] = ()
+    ) -> dict[str, Any]:
         """Return the arguments of a call by name, without those left to their defaults.
+
+        What is no argument may be one of the `options` that could stand beside them, misspelt.
 
         Raises:
             PayloadError: the handler cannot be called like that.
@@ -59,14 +66,23 @@ class Arguments:
             return dict(self._signature.bind(*args, **named).arguments)
         except TypeError as error:
             strange = next((name for name in named if name not in self.names), None)
-            wrong = (
-                error if strange is None else f"no argument {strange!r}{did_you_mean(strange, self.names)}"
-            )
+            known = [*self.names, *options]
+            wrong = error if strange is None else f"no argument {strange!r}{did_you_mean(strange, known)}"
             takes = self._signature.replace(return_annotation=inspect.Signature.empty)
             raise PayloadError(f"{self._kind}: {wrong}; it takes {takes}") from None
 
-    def encode(self, arguments: Mapping[str, Any]) -> str:
-        """Return `arguments` as JSON text that `decode` is known to accept.
+    def complete(self, text: str) -> dict[str, Any]:
+        """Return the arguments that `text` spells, and the defaults of the others.
+
+        Raises:
+            PayloadError: it does not spell arguments of this handler.
+        """
+        parameters = self._signature.parameters.items()
+        defaults = {name: p.default for name, p in parameters if p.default is not p.empty}
+        return defaults | self.decode(text)
+
+    def encode(self, arguments: Mapping[str, Any], limit: int = SIZE_LIMIT) -> str:
+        """Return `arguments` as JSON text of at most `limit` bytes that `decode` is known to accept.
 
         Raises:
             PayloadError: they do not fit the annotations, or cannot be stored as JSON.
@@ -77,7 +93,7 @@ class Arguments:
             checked = self._adapter.validate_python(arguments)
         except ValidationError as error:
             raise PayloadError(f"{self._kind}: {_problems(error)}") from None
-        text = encode(checked, self._kind, self._adapter)
+        text = encode(checked, self._kind, limit, self._adapter)
         self.decode(text)
         return text
 
@@ -89,11 +105,8 @@ class Arguments:
         """
         from pydantic import ValidationError
 
-        data = text.encode()
-        if len(data) > SIZE_LIMIT:
-            raise PayloadError(f"{self._kind}: the payload is {_too_long(data)}")
         try:
-            arguments: dict[str, Any] = self._adapter.validate_json(data)
+            arguments: dict[str, Any] = self._adapter.validate_json(text)
         except ValidationError as error:
             raise PayloadError(f"{self._kind}: {_problems(error)}") from None
         return arguments
@@ -129,8 +142,10 @@ class Arguments:
             raise ConfigError(f"{self._kind}: an argument cannot be read from JSON: {why}") from None
 
 
-def encode(value: Any, what: str, adapter: "TypeAdapter[Any] | None" = None) -> str:
-    """Return `value` as JSON text; `what` names it in errors, `adapter` knows its type.
+def encode(value: Any, what: str, limit: int = SIZE_LIMIT, adapter: "TypeAdapter[Any] | None" = None) -> str:
+    """Return `value` as JSON text of at most `limit` bytes; `what` names it in errors.
+
+    Its type is what `adapter` says, or its own.
 
     Raises:
         PayloadError: it has no JSON form, or one that is too long or too deep.
@@ -142,12 +157,28 @@ def encode(value: Any, what: str, adapter: "TypeAdapter[Any] | None" = None) -> 
         # Under Any, pydantic writes null for what is no number; only here can it still be seen.
         _check_numbers(adapter.dump_python(value))
         text = json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        data = text.encode()
+        size = len(text.encode())
     except (ValueError, RecursionError) as error:
         raise PayloadError(f"{what}: this cannot be stored as JSON: {error}") from None
-    if len(data) > SIZE_LIMIT:
-        raise PayloadError(f"{what}: as JSON this is {_too_long(data)}; store it elsewhere and pass its name")
+    if size > limit:
+        raise PayloadError(
+            f"{what}: as JSON this is {size:,} bytes long; the limit is {limit:,}; store it elsewhere and "
+            "pass its name, or raise the limit: Queue(..., payload_limit=...)"
+        )
     return text
+
+
+def check_size_limit(limit: object) -> None:
+    """Refuse a limit of the size of payloads that cannot be kept.
+
+    Raises:
+        ConfigError: it is no whole number of bytes, or more than a store can keep.
+    """
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit not in SIZE_LIMITS:
+        raise ConfigError(
+            f"payload_limit: must be a whole number of bytes, at least 1, at most {SIZE_LIMITS[-1]:,}; "
+            f"not {limit!r}"
+        )
 
 
 @cache
@@ -192,10 +223,6 @@ def _check(value: Any, room: int) -> None:
             value = value.values()
         for inner in value:
             _check(inner, room - 1)
-
-
-def _too_long(data: bytes) -> str:
-    return f"{len(data):,} bytes long; the limit is {SIZE_LIMIT:,}"
 
 
 def _problems(error: "ValidationError") -> str:

@@ -129,7 +129,7 @@ class Presence:
     def __init__(self, where: Address | Storage, *, forked: bool = False) -> None:
         self.mint = IdMint(Streams())
         self.workers: WeakSet[LiveWorker] = WeakSet()
-        self._where = where
+        self.where = where
         self._forked = forked
         self._lock = threading.Lock()
         self._store: Storage | None = None
@@ -148,12 +148,20 @@ class Presence:
             StorageError: it cannot be opened, was closed, or is the memory of another process.
         """
         with self._lock:
-            if self._closed:
-                raise StorageError("this queue was closed; make another to go on")
+            self.check()
             if self._store is None:
                 self._store = self._opened()
                 self._clock = clock_of(self._store)
             return self._store
+
+    def check(self) -> None:
+        """Refuse to go on after the end.
+
+        Raises:
+            StorageError: this was closed.
+        """
+        if self._closed:
+            raise StorageError("this queue was closed; make another to go on")
 
     @property
     def clock(self) -> ServerClock | None:
@@ -162,7 +170,7 @@ class Presence:
         Raises:
             StorageError: the store cannot be opened, or its clock not be seen.
         """
-        if isinstance(self._where, Address) and not self._where.on_server:
+        if isinstance(self.where, Address) and not self.where.on_server:
             return None
         self.open()
         return self._clock
@@ -179,10 +187,10 @@ class Presence:
         return self.clock.now()
 
     def _opened(self) -> Storage:
-        in_memory = not isinstance(self._where, Address) or self._where.in_memory
+        in_memory = not isinstance(self.where, Address) or self.where.in_memory
         if self._forked and in_memory:
             raise StorageError("this queue is in the memory of the process that this one was forked from")
-        return self._where.open() if isinstance(self._where, Address) else self._where
+        return self.where.open() if isinstance(self.where, Address) else self.where
 
     def close(self) -> None:
         """Stop the workers, give back what they run, and let go of the store, for good."""

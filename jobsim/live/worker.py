@@ -8,18 +8,20 @@ import signal
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, Self, TypedDict
 
 from jobsim.core.errors import ConfigError
 from jobsim.core.job import WorkerId
+from jobsim.core.limits import Limit, Scope
 from jobsim.core.outcome import Outcome
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import DurationLike
 from jobsim.live.executor import HandlerExecutor, Handlers
+from jobsim.live.limits import put_in_force
 from jobsim.live.news import attend
 from jobsim.runtime.clock import ServerClock
 from jobsim.runtime.live import LiveRuntime, LiveSignal
@@ -61,7 +63,8 @@ class LiveWorker:
     """One worker, from `start` to `stop`; it runs once.
 
     The engine has a thread and an event loop of its own, so that no handler, however long it blocks, holds
-    up the renewal of leases. It goes by `clock`, where the store's server has one.
+    up the renewal of leases. It goes by `clock`, where the store's server has one. Starting, it puts `limits`
+    in force.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class LiveWorker:
         policies: Callable[[str], RetryPolicy],
         settings: WorkerSettings,
         clock: ServerClock | None = None,
+        limits: Mapping[Scope, Limit] | None = None,
     ) -> None:
         self.settings = settings
         self._clock = clock
@@ -80,6 +84,7 @@ class LiveWorker:
         self._storage = storage
         self._handlers = handlers
         self._policies = policies
+        self._limits = limits or {}
         self._thread = threading.Thread(target=self._main, name="jobsim-engine", daemon=True)
         self._ended = threading.Event()
         self._error: BaseException | None = None
@@ -102,7 +107,12 @@ class LiveWorker:
             self.start().wait()
 
     def start(self) -> Self:
-        """Begin to work in the background, at most until the interpreter ends."""
+        """Put the limits in force; begin to work in the background, at most until the interpreter ends.
+
+        Raises:
+            StorageError: the limits could not be put in force.
+        """
+        put_in_force(self._storage, self._limits)
         atexit.register(self.end)
         self._thread.start()
         return self

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from jobsim.core.job import WorkerId
 from jobsim.core.policy import RetryPolicy
-from jobsim.core.streams import Streams
+from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import duration
 from jobsim.runtime.base import Runtime, Signal
 from jobsim.storage.base import Storage
@@ -15,6 +15,7 @@ from jobsim.worker.executor import Executor
 from jobsim.worker.heartbeat import heartbeat
 from jobsim.worker.judge import judge
 from jobsim.worker.reaper import reaper
+from jobsim.worker.retention import retention
 from jobsim.worker.settings import WorkerSettings
 
 
@@ -60,6 +61,7 @@ class Worker:
             self._judge,
             executor.abandon,
         )
+        self._prunes = streams.stream(f"{Purpose.POLL}:retention:{name}")
         self._stop = runtime.signal()
         self._stopping = False
         self._at_once = False
@@ -72,13 +74,16 @@ class Worker:
         """
         runtime, storage, calls = self._runtime, self._storage, self._calls
         lease = self._settings.lease_duration
+        loops = [
+            self._work(),
+            heartbeat(runtime, storage, calls, self._desk, lease),
+            reaper(runtime, storage, calls, self._bell, self._judge, lease),
+            self._watch(),
+        ]
+        if keep := self._settings.retention:
+            loops.append(retention(runtime, storage, calls, keep, self._prunes))
         with suppress(_Ended):
-            await runtime.together(
-                self._work(),
-                heartbeat(runtime, storage, calls, self._desk, lease),
-                reaper(runtime, storage, calls, self._bell, self._judge, lease),
-                self._watch(),
-            )
+            await runtime.together(*loops)
 
     def stop(self, *, at_once: bool = False) -> None:
         """Claim nothing more; let running attempts end, or with `at_once` give them back now."""

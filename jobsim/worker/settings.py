@@ -1,11 +1,12 @@
 """How a worker works: the same values live and simulated."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from jobsim.core.errors import ConfigError
-from jobsim.core.job import DEFAULT_QUEUE
+from jobsim.core.errors import ConfigError, did_you_mean
+from jobsim.core.job import DEFAULT_QUEUE, State
 from jobsim.core.time import Duration, DurationLike, duration
+from jobsim.core.transitions import FINAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,10 +16,11 @@ class WorkerSettings:
     A job is claimed for `lease`, which is renewed at a third of it while the worker lives: what a dead
     worker held comes back that long after its last renewal. An idle worker that nobody wakes looks for
     jobs again after `poll`. Told to stop, it lets running attempts go on for `shutdown_timeout`, then
-    gives them back. With `burst` it stops by itself once nothing is due and nothing runs.
+    gives them back. With `burst` it stops by itself once nothing is due and nothing runs. `retention` says
+    of final states how long jobs stay in them before they are removed; of others they never are.
 
     Raises:
-        ConfigError: no slot, no queue, or a lease or poll of no length.
+        ConfigError: no slot, no queue, a lease or poll of no length, or a state that is not final.
     """
 
     slots: int = 8
@@ -27,6 +29,7 @@ class WorkerSettings:
     poll: DurationLike = "1s"
     shutdown_timeout: DurationLike = "30s"
     burst: bool = False
+    retention: Mapping[State, Duration] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         _check_slots(self.slots)
@@ -35,11 +38,33 @@ class WorkerSettings:
             object.__setattr__(self, name, duration(getattr(self, name), name))
         if not self.lease or not self.poll:
             raise ConfigError("lease and poll: must be longer than 0s")
+        object.__setattr__(self, "retention", retained(self.retention))
 
     @property
     def lease_duration(self) -> Duration:
         """The length of a lease."""
         return duration(self.lease)
+
+
+def retained(written: Mapping[str, DurationLike] | Mapping[State, Duration]) -> dict[State, Duration]:
+    """Return how long jobs stay in those states that were `written` by name.
+
+    Raises:
+        ConfigError: one is no final state, or no time is said of it.
+    """
+    if not isinstance(written, Mapping):
+        raise ConfigError(f'retention: write {{"succeeded": "7d"}}, not {written!r}')
+    return {_final(name): duration(age, f"retention: {name}") for name, age in written.items()}
+
+
+def _final(name: str) -> State:
+    if name in FINAL:
+        return State(name)
+    states = [state.value for state in State if state in FINAL]
+    raise ConfigError(
+        f"retention: {name!r} is no state in which jobs end{did_you_mean(name, states)}; "
+        f"those are {', '.join(states)}"
+    )
 
 
 def _check_slots(slots: object) -> None:

@@ -69,6 +69,22 @@ def test_enqueue_writes_the_id_alone(cli: Cli) -> None:
     assert job["run_at"] > job["created"]
 
 
+@pytest.mark.usefixtures("app")
+def test_enqueue_knows_keys(cli: Cli) -> None:
+    """A key that is held is skipped, replaced or refused, as is said; the id written is the holder's."""
+    line = ["enqueue", APP, "greet", '{"name": "Ada"}', "--unique-key", "ada", "--limit-key", "a"]
+    first = cli(*line).stdout
+    assert cli(*line, "--on-conflict", "skip").stdout == first
+    refused = cli(*line, "--on-conflict", "raise")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert f"job {first.strip()} holds the unique key 'ada'" in refused.stderr
+    second = cli(*line, "--on-conflict", "replace").stdout
+    states = [
+        one(cli("jobs", "show", job.strip(), "--url", URL, "--json"))["state"] for job in (first, second)
+    ]
+    assert states == ["cancelled", "pending"]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -81,6 +97,9 @@ def test_enqueue_writes_the_id_alone(cli: Cli) -> None:
             "jobsim: Invalid value: queue: 'a b' cannot name a queue",
         ),
         (["greet", '{"name": "a"}', "--priority", "9999999999"], "at most 32 bits"),
+        (["greet", '{"name": "a"}', "--unique-key", ""], "unique_key: a key has 1 to 255 characters"),
+        (["greet", '{"name": "a"}', "--on-conflict", "raise"], "give that, too"),
+        (["greet", '{"name": "a"}', "--unique-key", "a", "--on-conflict", "no"], "'no' is not one of"),
     ],
 )
 def test_enqueue_refuses_what_a_worker_could_not_run(app: Path, cli: Cli, line: list[str], said: str) -> None:
@@ -110,6 +129,9 @@ def test_enqueue_refuses_a_queue_in_memory(here: Path, cli: Cli, app_text: str) 
         ["dlq", "requeue", "--all"],
         ["dlq", "discard", "--all", "--yes"],
         ["stats"],
+        ["limits", "list"],
+        ["limits", "set", "kind:greet", "--running", "1"],
+        ["limits", "clear", "kind:greet"],
     ],
 )
 @pytest.mark.parametrize("where", [URL, APP])

@@ -10,7 +10,8 @@ from jobsim.core.job import JobId, Lease, WorkerId
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.time import Duration, DurationLike, Instant
 from jobsim.live.executor import HandlerExecutor
-from jobsim.live.handler import Handler, Terms
+from jobsim.live.handler import Handler
+from jobsim.live.terms import Terms
 from jobsim.runtime.live import LiveRuntime
 
 MakeLease = Callable[..., Lease]

@@ -1,18 +1,19 @@
 """Handlers: what can be one, how its kind is set up, and how its jobs are placed."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
 
-import jobsim
 from jobsim.core.errors import ConfigError, PayloadError
 from jobsim.core.job import JobId
 from jobsim.core.policy import RetryPolicy
-from jobsim.core.time import SECOND, Instant
-from jobsim.live.handler import Handler, Placement, Terms, policy_of
+from jobsim.live.calls import Call
+from jobsim.live.handler import Handler
+from jobsim.live.placement import RESERVED, Placement
+from jobsim.live.terms import Terms
 
 TERMS = Terms(policy=RetryPolicy())
 
@@ -21,12 +22,17 @@ class Desk:
     """Keeps what handlers want enqueued."""
 
     def __init__(self) -> None:
-        self.taken: list[tuple[str, list[str], Placement]] = []
+        self.taken: list[tuple[str, list[Call], Placement]] = []
+        self.batches: list[int | None] = []
 
-    def accept(self, kind: str, payloads: Sequence[str], placement: Placement) -> list[JobId]:
+    def accept(
+        self, kind: str, calls: Iterable[Call], placement: Placement, batch: int | None
+    ) -> list[JobId]:
         """Take jobs and give them ids."""
-        self.taken.append((kind, list(payloads), placement))
-        return [JobId(number) for number in range(len(payloads))]
+        several = list(calls)
+        self.taken.append((kind, several, placement))
+        self.batches.append(batch)
+        return [JobId(number) for number in range(len(several))]
 
 
 def greet(name: str, times: int = 1) -> str:
@@ -55,8 +61,8 @@ def test_enqueue_stores_the_call_and_its_place() -> None:
     assert decorated.enqueue(
         "Ada", times=3, delay="5m", priority=2, queue="mail", max_attempts=None
     ) == JobId(0)
-    ((kind, payloads, placement),) = desk.taken
-    assert (kind, payloads) == ("greet", ['{"name":"Ada","times":3}'])
+    ((kind, calls, placement),) = desk.taken
+    assert (kind, calls) == ("greet", [Call('{"name":"Ada","times":3}')])
     assert placement == Placement(delay="5m", priority=2, queue="mail", max_attempts=None)
 
 
@@ -65,7 +71,8 @@ def test_enqueue_many_is_one_batch() -> None:
     decorated, desk = handler()
     ids = decorated.enqueue_many(({"name": name} for name in "ab"), delay=1)
     assert ids == [JobId(0), JobId(1)]
-    assert desk.taken == [("greet", ['{"name":"a"}', '{"name":"b"}'], Placement(delay=1))]
+    assert desk.taken == [("greet", [Call('{"name":"a"}'), Call('{"name":"b"}')], Placement(delay=1))]
+    assert desk.batches == [None]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +114,10 @@ def test_enqueue_many_names_no_place_where_there_is_one_call() -> None:
         ({"queue": "a b"}, "queue: 'a b' cannot name a queue"),
         ({"queue": "x" * 65}, "at most 64"),
         ({"max_attempts": 0}, "max_attempts: must be a whole number, at least 1"),
+        ({"unique_key": ""}, "unique_key: a key has 1 to 255 characters, not none"),
+        ({"limit_key": "x" * 256}, "limit_key: a key has 1 to 255 characters, not one of 256"),
+        ({"unique_key": "k", "on_conflict": "skipp"}, "did you mean 'skip'?"),
+        ({"on_conflict": "raise"}, "on_conflict: it says what a taken unique_key means; give that, too"),
     ],
 )
 def test_options_that_cannot_be_used_are_named(options: dict[str, Any], said: str) -> None:
@@ -119,16 +130,7 @@ def test_options_that_cannot_be_used_are_named(options: dict[str, Any], said: st
     assert desk.taken == []
 
 
-def test_placement_says_when_a_job_starts() -> None:
-    """Now, after a delay, or at a moment, which may have passed."""
-    present = Instant(1_000 * SECOND)
-    assert Placement().start(present) == present
-    assert Placement(delay="1.5s").start(present) == present + 1_500_000
-    assert Placement(delay=timedelta(minutes=1)).start(present) == present + 60 * SECOND
-    assert Placement(run_at=datetime(1970, 1, 1, 0, 0, 7, tzinfo=UTC)).start(present) == 7 * SECOND
-
-
-@pytest.mark.parametrize("name", ["delay", "run_at", "priority", "queue", "max_attempts", "unique_key"])
+@pytest.mark.parametrize("name", sorted(RESERVED))
 def test_a_parameter_may_not_hide_an_option(name: str) -> None:
     """A parameter called like an option of `enqueue` could not be given, so the declaration is refused."""
     scope: dict[str, Any] = {}
@@ -184,51 +186,65 @@ def test_async_handlers_are_known(fn: Callable[..., Any], is_async: bool) -> Non
     assert decorated.is_async is is_async
 
 
-def test_retry_may_be_a_policy_a_backoff_or_a_preset() -> None:
-    """The winner of a comparison is used as it is; `max_attempts` goes before its own."""
-    backoff = jobsim.Exponential(base="1s", cap="30s", jitter="full")
-    policy = RetryPolicy(backoff, max_attempts=3, max_age="1h")
-    assert policy_of(policy, ...) is policy
-    assert policy_of(policy, 7) == RetryPolicy(backoff, max_attempts=7, max_age="1h")
-    assert policy_of(policy, None).max_attempts is None
-    assert policy_of(backoff, ...) == RetryPolicy(backoff)
-    assert policy_of("oban", ...) is jobsim.policies.oban
-    assert policy_of(None, 1) == RetryPolicy(max_attempts=1)
-
-
-@pytest.mark.parametrize(
-    ("retry", "said"),
-    [
-        ("full_jiter", "did you mean 'full_jitter'?"),
-        (jobsim.Exponential, "Exponential is a class; write Exponential(...)"),
-        (3, "retry: 3 is no policy"),
-    ],
-)
-def test_a_retry_that_is_none_is_told(retry: Any, said: str) -> None:
-    """What is no policy is refused with what could be meant."""
-    with pytest.raises(ConfigError) as error:
-        policy_of(retry, ...)
-    assert said in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("setting", "said"),
-    [
-        ({"timeout": 0}, "timeout: must be longer than 0s"),
-        ({"timeout": "fast"}, "timeout: 'fast' is not a duration"),
-        ({"queue": "no spaces"}, "cannot name a queue"),
-        ({"priority": "high"}, "priority: must be a whole number"),
-    ],
-)
-def test_terms_that_cannot_be_used_are_refused(setting: dict[str, Any], said: str) -> None:
-    """A setting of the kind is checked where it is declared."""
-    with pytest.raises(ConfigError, match=said):
-        Terms(policy=RetryPolicy(), **setting)
-
-
 def test_one_call_is_not_taken_for_several() -> None:
     """A single mapping in place of several is told, not read letter by letter."""
     decorated, desk = handler()
     with pytest.raises(PayloadError, match="put it in a list"):
         decorated.enqueue_many({"name": "Ada"})  # type: ignore[dict-item]
     assert desk.taken == []
+
+
+def test_a_misspelt_option_is_told() -> None:
+    """What is neither an argument nor an option is refused with what could be meant, before all else."""
+    decorated, desk = handler()
+    with pytest.raises(PayloadError, match=r"no argument 'dely' \(did you mean 'delay'\?\)"):
+        decorated.enqueue("Ada", dely=3)
+    with pytest.raises(ConfigError, match=r"there is no option 'dely' \(did you mean 'delay'\?\)"):
+        decorated.enqueue_many([{"name": "Ada"}], dely=3)  # type: ignore[call-arg]  # the mistake
+    with pytest.raises(PayloadError, match=r"no argument 'dely'; it takes"):
+        decorated.enqueue_many([{"name": "Ada", "dely": 3}])
+    assert desk.taken == []
+
+
+def test_keys_are_made_of_the_arguments_as_the_handler_will_see_them() -> None:
+    """A declared key is a function of converted arguments and defaults; an option goes before it."""
+    desk = Desk()
+
+    def pay(order_id: int, tenant: str = "none") -> None: ...
+
+    terms = Terms(
+        policy=RetryPolicy(),
+        unique_key=lambda order_id: f"pay-{order_id:04}",
+        limit_key=lambda tenant: tenant,
+    )
+    pays = Handler(desk.accept, "pay", pay, terms)
+    pays.enqueue("7")
+    pays.enqueue(7, tenant="a", unique_key="mine")
+    pays.enqueue_many([{"order_id": 1}, {"order_id": 2}], limit_key=lambda **all_: str(len(all_)))
+    keys = [call[1:] for _, calls, _ in desk.taken for call in calls]
+    assert keys == [("pay-0007", "none"), ("mine", "a"), ("pay-0001", "2"), ("pay-0002", "2")]
+
+
+def test_a_key_of_what_is_no_parameter_is_refused_at_once() -> None:
+    """A declaration whose key needs an argument that no job will have is refused."""
+    terms = Terms(policy=RetryPolicy(), unique_key=lambda nme: nme)
+    with pytest.raises(ConfigError, match=r"needs 'nme', which is no argument .* \(did you mean 'name'\?\)"):
+        Handler(Desk().accept, "greet", greet, terms)
+
+
+def test_enqueue_many_hands_calls_on_as_they_come() -> None:
+    """Nothing of a long row of calls is read before it is wanted."""
+    read: list[str] = []
+
+    def calls() -> Iterator[dict[str, Any]]:
+        for name in "abc":
+            read.append(name)
+            yield {"name": name}
+
+    def accept(_kind: str, calls: Iterable[Call], _placement: Placement, batch: int | None) -> list[JobId]:
+        assert (batch, read) == (2, [])
+        next(iter(calls))
+        return []
+
+    Handler(accept, "greet", greet, TERMS).enqueue_many(calls(), batch=2)
+    assert read == ["a"]

@@ -1,0 +1,134 @@
+"""``jobsim limits``: look at the limits in force, and change them."""
+
+import re
+from typing import Annotated, Final
+
+import typer
+
+from jobsim.cli.database import open_database
+from jobsim.cli.options import Database, Json, option, usage
+from jobsim.cli.output import complain, note, write_json, write_table
+from jobsim.cli.program import ExitCode
+from jobsim.core.errors import ConfigError
+from jobsim.core.limits import NO_LIMIT, By, Limit, Rate, Scope
+from jobsim.core.time import duration
+
+app = typer.Typer(help="Look at the limits in force, and change them.", no_args_is_help=True)
+
+_RATE: Final = re.compile(r"(\d+)/(.+)", re.ASCII)
+
+
+def _scope(text: str) -> Scope:
+    from jobsim.live.placement import check_kind, check_queue
+
+    by, _, name = text.partition(":")
+    try:
+        if by == By.KIND:
+            check_kind(name)
+            return Scope(By.KIND, name)
+        if by == By.QUEUE:
+            check_queue(name)
+            return Scope(By.QUEUE, name)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
+    raise typer.BadParameter(f"{text!r} is neither kind:NAME nor queue:NAME")
+
+
+def _rate(text: str) -> Rate:
+    match = _RATE.fullmatch(text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no rate; write for example 100/1m or 5/s")
+    per = match[2] if match[2][:1].isdigit() else f"1{match[2]}"
+    try:
+        return Rate(int(match[1]), duration(per, "per"))
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+ScopeArgument = Annotated[
+    Scope,
+    typer.Argument(parser=_scope, metavar="SCOPE", help="Whose limit: kind:NAME or queue:NAME."),
+]
+
+
+@app.command("list")
+def list_limits(*, url: Database, as_json: Json = False) -> None:
+    """List the limits in force."""
+    with open_database(url) as store:
+        limits = sorted(store.limits().items())
+    if as_json:
+        for scope, limit in limits:
+            write_json(_record(scope, limit))
+        return
+    headings = ("SCOPE", "RUNNING", "PER KEY", "RATE", "BURST")
+    write_table(headings, [tuple(_record(scope, limit).values()) for scope, limit in limits])
+
+
+@app.command("set")
+def set_limit(
+    scope: ScopeArgument,
+    *,
+    url: Database,
+    running: Annotated[
+        int | None, option("--running", min=1, metavar="N", help="Attempts that run at once.")
+    ] = None,
+    per_key: Annotated[
+        int | None, option("--per-key", min=1, metavar="N", help="Those of one limit key that do.")
+    ] = None,
+    rate: Annotated[
+        Rate | None,
+        option("--rate", parser=_rate, metavar="N/DURATION", help="Attempts that begin in a time: 100/1m."),
+    ] = None,
+    burst: Annotated[
+        int | None,
+        option("--rate-burst", min=1, metavar="N", help="Those that may begin together after a pause."),
+    ] = None,
+) -> None:
+    """Put a limit in force, at once, in the place of the one there is.
+
+    It holds until it is set or cleared again, here or by a worker that starts and whose app says otherwise.
+    """
+    if burst is not None:
+        if rate is None:
+            raise typer.BadParameter("--rate-burst goes with --rate")
+        rate = Rate(rate.starts, rate.per, burst)
+    with usage():
+        limit = Limit(running=running, running_per_key=per_key, rate=rate)
+    if not limit:
+        raise typer.BadParameter("give --running, --per-key or --rate; to remove a limit: limits clear")
+    with open_database(url) as store:
+        store.set_limits({scope: limit})
+    note(f"In force for {_shown(scope, limit)}.")
+
+
+@app.command()
+def clear(scope: ScopeArgument, *, url: Database) -> None:
+    """Remove a limit; what it held back may start at once."""
+    with open_database(url) as store:
+        there = store.limits().get(scope)
+        store.set_limits({scope: NO_LIMIT})
+    if there is None:
+        complain(f"there was no limit for {_name(scope)}")
+        raise typer.Exit(ExitCode.NOT_FOUND)
+    note(f"Removed for {_shown(scope, there)}.")
+
+
+def _name(scope: Scope) -> str:
+    return f"{scope.by.value}:{scope.name}"
+
+
+def _record(scope: Scope, limit: Limit) -> dict[str, object]:
+    rate = limit.rate
+    return {
+        "scope": _name(scope),
+        "running": limit.running,
+        "per_key": limit.running_per_key,
+        "rate": None if rate is None else f"{rate.starts}/{rate.per}",
+        "burst": None if rate is None else rate.burst,
+    }
+
+
+def _shown(scope: Scope, limit: Limit) -> str:
+    from jobsim.live.limits import described
+
+    return f"{_name(scope)}: {described(limit)}"

@@ -1,0 +1,87 @@
+"""``jobsim prune``: remove jobs that ended long ago."""
+
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from jobsim.cli.database import open_database
+from jobsim.cli.options import Database, Json, flag, option, wait
+from jobsim.cli.output import counted, note, write_json
+from jobsim.cli.program import ExitCode
+from jobsim.core.job import State
+from jobsim.core.time import Duration, Instant
+from jobsim.core.transitions import FINAL
+from jobsim.storage.base import Storage
+
+BATCH: Final = 1_000
+"""Jobs removed in one transaction: few enough that workers hardly wait."""
+
+_STATES: Final = ", ".join(state.value for state in State if state in FINAL)
+
+
+def prune(
+    *,
+    url: Database,
+    state: Annotated[
+        list[State],
+        option("--state", "-s", metavar="STATE", help=f"Jobs in this state; repeatable. {_STATES}"),
+    ],
+    older_than: Annotated[Duration, wait("--older-than", help="Those that ended longer ago than this.")],
+    dry_run: Annotated[bool, flag("--dry-run", help="Count them, and change nothing.")] = False,
+    yes: Annotated[bool, flag("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove jobs that ended long ago, for good: payloads, results and histories, too.
+
+    For a queue whose workers do so by themselves: Queue(..., retention={"succeeded": "7d"}).
+    """
+    from jobsim.live.stores import present
+
+    states = list(dict.fromkeys(state))
+    for each in states:
+        if each not in FINAL:
+            raise typer.BadParameter(
+                f"{each.value} jobs have not ended, and are never removed; give {_STATES}",
+                param_hint=["--state"],
+            )
+    with open_database(url) as store:
+        before = Instant(present(store) - older_than)
+        if dry_run:
+            _write(_count(store, states, before), done=False, as_json=as_json)
+            return
+        if not yes:
+            _confirm(states, older_than, _count(store, states, before))
+        removed = 0
+        while some := store.prune(states, before, BATCH):
+            removed += some
+    _write(removed, done=True, as_json=as_json)
+
+
+def _count(store: Storage, states: list[State], before: Instant) -> int:
+    return sum(job.finished is not None and job.finished < before for job in store.find(states=states))
+
+
+def _confirm(states: list[State], age: Duration, count: int) -> None:
+    """Ask before jobs are removed.
+
+    Raises:
+        typer.BadParameter: nobody is there to be asked.
+        typer.Exit: the answer was no, or there are none.
+    """
+    words = " or ".join(state.value for state in states)
+    what = f"{counted(count, 'job', 'jobs')} that ended as {words} more than {age} ago"
+    if not count:
+        note("Removed: 0 jobs.")
+        raise typer.Exit(ExitCode.OK)
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(f"this removes {what}, for good; add --yes to do it without being asked")
+    if not typer.confirm(f"Remove {what}, for good?", err=True):
+        note("Nothing was changed.")
+        raise typer.Exit(ExitCode.ERROR)
+
+
+def _write(removed: int, *, done: bool, as_json: bool) -> None:
+    if as_json:
+        write_json({"jobs": removed, "removed": done})
+    note(f"{'Removed' if done else 'Would be removed'}: {counted(removed, 'job', 'jobs')}.")

@@ -1,0 +1,58 @@
+"""Where calls become jobs: with an id, a place and a time, in the store or in the caller's transaction."""
+
+from collections.abc import Sequence
+
+from jobsim.core.job import UNLIMITED, Conflict, JobId, NewJob
+from jobsim.core.time import Instant
+from jobsim.live.calls import Call
+from jobsim.live.joining import join
+from jobsim.live.placement import Placement
+from jobsim.live.stores import Presence
+from jobsim.live.terms import Terms
+
+
+def accept(
+    here: Presence, kind: str, calls: Sequence[Call], placement: Placement, terms: Terms
+) -> list[JobId]:
+    """Enqueue a job of `kind` for each of `calls`, all or none, and tell the workers of this process.
+
+    Raises:
+        ConfigError: the placement's connection cannot be joined.
+        KeyTaken: a unique key is.
+        StorageError: the store could not take them.
+    """
+    if not calls:
+        return []
+    if placement.connection is not None:
+        here.check()
+        enqueue, now = join(here.where, placement.connection)
+        return enqueue(_jobs(here, kind, calls, placement, terms, now), now)
+    now = here.now()
+    ids = here.open().enqueue(_jobs(here, kind, calls, placement, terms, now), now)
+    for worker in here.workers:
+        worker.ring(len(ids))
+    return ids
+
+
+def _jobs(
+    here: Presence, kind: str, calls: Sequence[Call], placement: Placement, terms: Terms, now: Instant
+) -> list[NewJob]:
+    most = terms.policy.max_attempts if placement.max_attempts is ... else placement.max_attempts
+    run_at, queue = placement.start(now), placement.queue or terms.queue
+    priority = terms.priority if placement.priority is None else placement.priority
+    conflict = Conflict(placement.on_conflict or terms.on_conflict or Conflict.SKIP)
+    return [
+        NewJob(
+            id=here.mint.mint(now),
+            kind=kind,
+            run_at=run_at,
+            queue=queue,
+            payload=call.payload,
+            max_attempts=UNLIMITED if most is None else most,
+            priority=priority,
+            unique_key=call.unique_key,
+            conflict=conflict,
+            limit_key=call.limit_key,
+        )
+        for call in calls
+    ]
