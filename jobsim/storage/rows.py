@@ -30,6 +30,12 @@ def storable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
+def number_of(row: Row) -> int:
+    """Return the number that is all there is in a row."""
+    number: int = row[0]
+    return number
+
+
 def state_of(text: str) -> State:
     """Return the state that is stored as `text`.
 

@@ -12,12 +12,14 @@ from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, DurationLike, Instant, duration
-from jobsim.storage.rows import Row, blob, event_of, job_of, lease_of, state_of, storable
+from jobsim.storage.base import check_final
+from jobsim.storage.rows import blob, event_of, job_of, lease_of, number_of, state_of, storable
 from jobsim.storage.sqlite_claim import claim, next_due, promote
 from jobsim.storage.sqlite_database import MEMORY, Database, Durability
 from jobsim.storage.sqlite_file import resolved
 from jobsim.storage.sqlite_limits import LIMITS, limit_of, set_limits
 from jobsim.storage.sqlite_names import Names
+from jobsim.storage.sqlite_prune import prune
 from jobsim.storage.sqlite_statements import statement, texts
 from jobsim.storage.sqlite_watch import SqliteWatch
 from jobsim.storage.sqlite_writes import Writes
@@ -153,6 +155,11 @@ class SqliteStorage:
         """Return the limits in force."""
         return dict(self._database.read(LIMITS, (), limit_of))
 
+    def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
+        """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""
+        check_final(states)
+        return prune(self._database, states, before, limit)
+
     def cancel(self, ids: Sequence[JobId], now: Instant, reason: str = "") -> list[bool]:
         """Cancel jobs that are not final, and discard dead letters; `False` where not possible."""
         return self._database.write(self._writes.cancel, ids, now, reason) if ids else []
@@ -182,7 +189,7 @@ class SqliteStorage:
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
         """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""
-        [last] = self._database.read(_LAST_EVENT, (), _only)
+        [last] = self._database.read(_LAST_EVENT, (), number_of)
         sql, of_job = (_EVENTS, ()) if job is None else (_EVENTS_OF_JOB, (blob(job),))
         while page := self._database.read(sql, (after, last, PAGE, *of_job), event_of):
             yield from page
@@ -195,8 +202,3 @@ class SqliteStorage:
     def close(self) -> None:
         """Let go of the file; calling it twice is harmless."""
         self._database.close()
-
-
-def _only(row: Row) -> int:
-    number: int = row[0]
-    return number

@@ -13,7 +13,8 @@ from jobsim.storage.sqlite import SqliteStorage
 class FaultyDisk(apsw.VFS):
     """SQLite's own file layer, but the calls named in `failing` raise an error of the given code.
 
-    `spare` calls go through first; only files whose name ends in `where` are hit.
+    `spare` calls go through first; only files whose name ends in `where` are hit. `read` counts the bytes
+    that were read.
     """
 
     def __init__(self, name: str) -> None:
@@ -22,6 +23,7 @@ class FaultyDisk(apsw.VFS):
         self.failing: dict[str, int] = {}
         self.spare = 0
         self.where = ""
+        self.read = 0
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "FaultyFile":  # noqa: N802
         return FaultyFile(self, name, flags)
@@ -44,6 +46,10 @@ class FaultyFile(apsw.VFSFile):
         super().__init__("unix", name, flags)
         self._disk = disk
         self._name = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
+        self._disk.read += amount
+        return super().xRead(amount, offset)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         self._disk.fail("write", self._name)

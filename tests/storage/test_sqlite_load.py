@@ -1,14 +1,16 @@
 """The SQLite store with very many jobs: what a claim costs, and in which order it comes."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from jobsim.core.limits import By, Limit, Scope
 from jobsim.core.time import Instant
 from jobsim.storage import sqlite_claim
 from jobsim.storage.sqlite import SqliteStorage
 from jobsim.testing.conformance_base import QUEUES, SUCCEED, add, at, claim, job_id, new, release, settle
-from tests.storage.faults import connection
+from tests.storage.faults import FaultyDisk, connection
 
 
 def steps(storage: SqliteStorage, call: Callable[[], object]) -> int:
@@ -53,6 +55,70 @@ def test_cost_of_a_claim_does_not_grow(crowd: str) -> None:
     assert all(many <= few * 1.2 for many, few in zip(cost(storage), least, strict=True))
     alone.close()
     storage.close()
+
+
+def held_back(count: int, run_at: float) -> SqliteStorage:
+    """Return a store where so many jobs wait behind a limit that is full, ready or to come."""
+    storage = SqliteStorage(":memory:")
+    storage.set_limits({Scope(By.KIND, "crowd"): Limit(running=1)})
+    add(storage, new(800_000, kind="crowd"))
+    claim(storage)
+    add(storage, *(new(n, kind="crowd", priority=1, run_at=at(run_at)) for n in range(count)))
+    return storage
+
+
+@pytest.mark.parametrize("run_at", [0, 500])
+def test_jobs_behind_a_full_limit_cost_the_others_nothing(run_at: float) -> None:
+    """However many are held back at a higher priority, a claim passes them by in one step."""
+    few, many = held_back(2, run_at), held_back(20_000, run_at)
+    assert all(more <= less * 1.2 for more, less in zip(cost(many), cost(few), strict=True))
+    few.close()
+    many.close()
+
+
+def test_limit_for_others_costs_a_claim_next_to_nothing() -> None:
+    """Where no job of the queue is in a lane, there is one question more, and none of the limits is read."""
+    storage = SqliteStorage(":memory:")
+    before = cost(storage)
+    storage.set_limits({Scope(By.KIND, f"kind {n}"): Limit(running=1) for n in range(1_000)})
+    add(storage, new(7, kind="kind 7", queue="elsewhere"))
+    add(storage, new(900_003), new(900_004), now=at(1))
+    claim(storage, limit=1)
+    after = steps(storage, lambda: claim(storage, limit=1, now=at(1)))
+    assert after <= before[0] * 1.2
+    storage.close()
+
+
+def test_limit_for_other_scopes_marks_no_job_anew() -> None:
+    """A limit that changes in its numbers alone looks at no job; nor does the end of one that never was."""
+    storage = SqliteStorage(":memory:")
+    crowd = Scope(By.KIND, "mail")
+    add(storage, *(new(n) for n in range(1_000)))
+    most = steps(storage, lambda: storage.set_limits({crowd: Limit(running=1)}))
+    least = steps(
+        storage, lambda: storage.set_limits({crowd: Limit(running=2), Scope(By.KIND, "x"): Limit()})
+    )
+    assert least < most / 100
+    storage.close()
+
+
+def test_claim_reads_no_payload_but_its_own(tmp_path: Path) -> None:
+    """A job of 5 MB in the midst of small ones is not touched when those are claimed and settled."""
+    disk = FaultyDisk("payloads")
+    storage = SqliteStorage(tmp_path / "jobs.db", vfs=disk.name)
+    large = '"' + "x" * 5_000_000 + '"'
+    add(storage, new(1), new(2, payload=large, priority=-1), new(3))
+    storage.close()
+    storage = SqliteStorage(tmp_path / "jobs.db", vfs=disk.name)
+    disk.read = 0
+    for lease in claim(storage, limit=2):
+        settle(storage, lease, SUCCEED)
+    assert 0 < disk.read < 200_000
+    [lease] = claim(storage)
+    assert lease.payload == large
+    assert disk.read > 5_000_000
+    storage.close()
+    disk.unregister()
 
 
 def test_wave_is_marked_in_steps_and_claimed_in_order(monkeypatch: pytest.MonkeyPatch) -> None:

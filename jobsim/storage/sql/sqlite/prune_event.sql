@@ -1,0 +1,1 @@
+DELETE FROM jobsim_event WHERE job IN carray(?1)

@@ -1,0 +1,1 @@
+DELETE FROM jobsim_payload WHERE job IN carray(?1)

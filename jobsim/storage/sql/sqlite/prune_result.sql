@@ -1,0 +1,1 @@
+DELETE FROM jobsim_result WHERE job IN carray(?1)
