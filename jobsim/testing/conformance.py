@@ -9,7 +9,10 @@ runs them all under pytest; it needs pytest and Hypothesis. The rules are those 
 
 import pytest
 
-_GROUPS = ("enqueue", "claim", "settle", "exchange", "lease", "operator", "reading", "history")
+_GROUPS = (
+    *("enqueue", "claim", "settle", "exchange", "lease", "operator", "reading", "history"),
+    *("unique", "limits", "prune"),
+)
 pytest.register_assert_rewrite(*(f"jobsim.testing.conformance_{group}" for group in _GROUPS))
 
 from jobsim.testing.conformance_claim import ClaimRules  # noqa: E402  # asserts explain themselves only so
