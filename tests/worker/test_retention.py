@@ -136,7 +136,8 @@ def test_worker_removes_nothing_unless_told() -> None:
 
 def test_retained_states_are_final() -> None:
     """Ages are read as people write them; what has not ended, or is no state, is refused."""
-    assert retained({"succeeded": "7d", "dead_letter": 60}) == {
+    written: dict[str, Any] = {"succeeded": "7d", "dead_letter": 60}
+    assert retained(written) == {
         State.SUCCEEDED: Duration(7 * DAY * SECOND),
         State.DEAD_LETTER: Duration(60 * SECOND),
     }
