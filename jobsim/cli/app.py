@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from jobsim.cli import compare, dlq, enqueue, jobs, limits, prune, simulation, stats, worker
+from jobsim.cli import compare, dlq, doctor, enqueue, jobs, limits, prune, simulation, stats, worker
 from jobsim.cli.options import flag
 from jobsim.cli.program import Program
 
@@ -29,6 +29,7 @@ app.command(rich_help_panel=_LIVE)(enqueue.enqueue)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_LIVE)
 app.add_typer(dlq.app, name="dlq", rich_help_panel=_LIVE)
 app.command(rich_help_panel=_LIVE)(stats.stats)
+app.command(rich_help_panel=_LIVE)(doctor.doctor)
 app.add_typer(limits.app, name="limits", rich_help_panel=_LIVE)
 app.command(rich_help_panel=_LIVE)(prune.prune)
 app.command(rich_help_panel=_SIMULATED)(compare.compare)

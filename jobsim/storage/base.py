@@ -124,6 +124,19 @@ class Timekeeper(Protocol):
         ...
 
 
+@runtime_checkable
+class Inspectable(Protocol):
+    """A store that tells what is in force in its database, for people who look after it."""
+
+    def settings(self) -> dict[str, str]:
+        """Return each setting, as the database itself tells it; ``schema`` is the version of its tables.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        ...
+
+
 class Storage(Protocol):
     """Where jobs live. Sync, one transaction a call; see the numbered contract above.
 

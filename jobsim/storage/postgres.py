@@ -224,6 +224,12 @@ class PostgresStorage:
         """Return what hears of new jobs; `None` where that is switched off."""
         return self._database.watch(self.schema) if self._listen else None
 
+    def settings(self) -> dict[str, str]:
+        """Return the version of the schema and of the server, and what a commit is worth there."""
+        names = ("schema", "server_version", "synchronous_commit", "fsync", "full_page_writes")
+        [row] = self._database.read(tuple, "settings")
+        return dict(zip(names, row, strict=True))
+
     def clock(self) -> Instant:
         """Return what the server's clock shows."""
         [now] = self._database.read(_number, "clock")

@@ -28,6 +28,7 @@ __all__ = ["Durability", "SqliteStorage"]
 
 PAGE: Final = 1_000
 
+_VERSION: Final = statement("version")
 _EXPIRED: Final = statement("expired")
 _GET: Final = statement("get")
 _FIND: Final = statement("find")
@@ -198,6 +199,11 @@ class SqliteStorage:
     def watch(self) -> SqliteWatch | None:
         """Return what hears that other processes wrote to the file; nobody else writes to memory."""
         return None if self.path == MEMORY else SqliteWatch(self._database)
+
+    def settings(self) -> dict[str, str]:
+        """Return the version of the schema, and what a commit is worth."""
+        wanted = {"schema": _VERSION, **{name: f"PRAGMA {name}" for name in ("journal_mode", "synchronous")}}
+        return {name: str(self._database.read(sql, (), tuple)[0][0]) for name, sql in wanted.items()}
 
     def close(self) -> None:
         """Let go of the file; calling it twice is harmless."""

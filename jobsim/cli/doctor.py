@@ -1,0 +1,186 @@
+"""``jobsim doctor``: what is wrong with an installation and its database, and what to do about it."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+
+import typer
+
+from jobsim.cli.database import shared_address
+from jobsim.cli.options import Json, usage
+from jobsim.cli.output import write_json, write_table
+from jobsim.cli.program import ExitCode
+from jobsim.core.errors import StorageError
+from jobsim.core.time import SECOND, Duration, Instant
+
+if TYPE_CHECKING:
+    from jobsim.live.stores import Address
+    from jobsim.storage.base import Storage
+
+_GRACE: Final = Duration(120 * SECOND)
+"""How long after its end a lease may stand where workers run: each looks for such three times a lease."""
+
+_MANY: Final = 1_000
+_SKEW: Final = Duration(SECOND)
+_BIG_WAL: Final = 64_000_000
+
+_SYNCHRONOUS: Final = {"0": "off", "1": "normal", "2": "full", "3": "extra"}
+
+
+class Health(StrEnum):
+    """How well something is."""
+
+    OK = "ok"
+    ATTENTION = "ATTENTION"
+
+
+class Finding(NamedTuple):
+    """What was looked at, how well it is, and what was seen, with what to do about it."""
+
+    health: Health
+    about: str
+    seen: str
+
+
+def doctor(
+    where: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="URL|APP",
+            envvar="JOBSIM_URL",
+            help="The database to look at: a URL, or the queue of an app, module:queue.",
+        ),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Look for what is wrong here, and say what to do about it.
+
+    Exits with 0 if all is well, with 1 if something needs attention.
+    """
+    findings = list(_findings(where))
+    well = all(finding.health is Health.OK for finding in findings)
+    if as_json:
+        told = [{"about": about, "ok": health is Health.OK, "seen": seen} for health, about, seen in findings]
+        write_json({"ok": well, "findings": told})
+    else:
+        write_table(
+            ("", "ABOUT", "SEEN"), [(health, about, seen) for health, about, seen in findings], wrap=True
+        )
+    if not well:
+        raise typer.Exit(ExitCode.ERROR)
+
+
+def _findings(where: str | None) -> Iterator[Finding]:
+    address = None
+    if where is not None:
+        with usage("URL|APP"):
+            address = shared_address(where)
+    if address is None or not address.on_server:
+        yield from _libraries()
+    if address is None:
+        return
+    yield _ok("database", str(address))
+    try:
+        with closing(address.open(create=False)) as storage:
+            yield from _database(address, storage)
+    except StorageError as error:
+        yield _attention("database", str(error))
+
+
+def _ok(about: str, seen: str) -> Finding:
+    return Finding(Health.OK, about, seen)
+
+
+def _attention(about: str, seen: str) -> Finding:
+    return Finding(Health.ATTENTION, about, seen)
+
+
+def _libraries() -> Iterator[Finding]:
+    from jobsim.storage.sqlite_library import OURS, PYTHONS, resets_wal_wrongly
+
+    bug = "has the WAL-reset bug, which can lose committed jobs"
+    if resets_wal_wrongly(OURS):
+        yield _attention("SQLite of APSW", f"{OURS} {bug}; upgrade: pip install --upgrade apsw")
+    else:
+        yield _ok("SQLite of APSW", OURS)
+    if resets_wal_wrongly(PYTHONS):
+        yield _attention(
+            "SQLite of Python",
+            f"{PYTHONS} {bug}: do not enqueue by a connection of sqlite3 (use one of apsw) "
+            f"before SQLite is 3.51.3, 3.50.7 or 3.44.6",
+        )
+    else:
+        yield _ok("SQLite of Python", PYTHONS)
+
+
+def _database(address: "Address", storage: "Storage") -> Iterator[Finding]:
+    from jobsim.live.stores import present
+    from jobsim.storage.base import Inspectable, Timekeeper
+
+    if isinstance(storage, Inspectable):
+        settings = storage.settings()
+        yield _ok("schema", f"version {settings['schema']}, which is this jobsim's")
+        yield from _server(settings) if address.on_server else _file(address, settings)
+    if isinstance(storage, Timekeeper):
+        yield _clock(storage)
+    yield _leases(storage, present(storage))
+
+
+def _file(address: "Address", settings: dict[str, str]) -> Iterator[Finding]:
+    written = _SYNCHRONOUS.get(settings["synchronous"], settings["synchronous"])
+    caveat = f"; {address.caveat}" if address.caveat else ""
+    yield _ok("durability", f"journal_mode={settings['journal_mode']}, synchronous={written}{caveat}")
+    wal = Path(f"{address.path}-wal")
+    size = wal.stat().st_size if wal.exists() else 0
+    if size > _BIG_WAL:
+        yield _attention(
+            "WAL",
+            f"{size / 1e6:,.0f} MB: somebody reads for so long that it cannot be copied back; "
+            f"end long transactions on the file, such as those of an open sqlite3 shell",
+        )
+    else:
+        yield _ok("WAL", f"{size / 1e6:,.1f} MB")
+
+
+def _server(settings: dict[str, str]) -> Iterator[Finding]:
+    yield _ok("server", f"PostgreSQL {settings['server_version']}")
+    if unsafe := [name for name in ("fsync", "full_page_writes") if settings[name] != "on"]:
+        switched = " and ".join(f"{name}={settings[name]}" for name in unsafe)
+        yield _attention("durability", f"{switched}: power loss can ruin the database while that is so")
+    elif settings["synchronous_commit"] == "off":
+        yield _ok(
+            "durability", "synchronous_commit=off on the server; jobsim commits with it on all the same"
+        )
+    else:
+        yield _ok("durability", f"synchronous_commit={settings['synchronous_commit']}, fsync=on")
+
+
+def _clock(storage: "Storage") -> Finding:
+    from jobsim.live.stores import clock_of
+    from jobsim.runtime.live import now
+
+    clock = clock_of(storage)
+    ahead = 0 if clock is None else clock.now() - now()
+    if abs(ahead) <= _SKEW:
+        return _ok("clock", f"{ahead / SECOND:+.3f} s between the server's and this machine's")
+    side = "behind" if ahead > 0 else "ahead of"
+    return _attention(
+        "clock",
+        f"this machine is {abs(ahead) / SECOND:,.1f} s {side} the server, by whose time jobs go; "
+        f"see that both follow NTP, or times in logs and jobs will not agree",
+    )
+
+
+def _leases(storage: "Storage", now: Instant) -> Finding:
+    stuck = len(storage.expired(_MANY, Instant(now - _GRACE)))
+    if not stuck:
+        return _ok("leases", "none is over and left behind")
+    number = f"{_MANY:,} or more" if stuck == _MANY else f"{stuck:,}"
+    return _attention(
+        "leases",
+        f"{number} ended over {_GRACE} ago, and no worker brought the jobs back; "
+        f"start one: jobsim worker APP",
+    )
