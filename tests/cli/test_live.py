@@ -79,10 +79,9 @@ def test_enqueue_knows_keys(cli: Cli) -> None:
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert f"job {first.strip()} holds the unique key 'ada'" in refused.stderr
     second = cli(*line, "--on-conflict", "replace").stdout
-    states = [
-        one(cli("jobs", "show", job.strip(), "--url", URL, "--json"))["state"] for job in (first, second)
-    ]
-    assert states == ["cancelled", "pending"]
+    jobs = [one(cli("jobs", "show", job.strip(), "--url", URL, "--json")) for job in (first, second)]
+    assert [job["state"] for job in jobs] == ["cancelled", "pending"]
+    assert (jobs[1]["unique_key"], jobs[1]["limit_key"], jobs[1]["replaced"]) == ("ada", "a", False)
 
 
 @pytest.mark.parametrize(
