@@ -14,6 +14,7 @@ from jobsim.core.transitions import Kind
 from jobsim.storage.base import Storage
 from jobsim.testing.conformance_base import (
     BEGAN,
+    SUCCEED,
     StorageRules,
     add,
     at,
@@ -109,6 +110,15 @@ class EnqueueRules(StorageRules):
         job = stored(storage, lease.id)
         assert (lease.payload, job.payload, job.kind) == (text, text, f"kind{text[:99]}")
         assert job.last_error == f"error{text}"
+
+    def test_a_large_payload_comes_back_as_it_was(self, storage: Storage) -> None:
+        """Five megabytes pass through a claim, and as many come back as a result."""
+        text = json.dumps("ü🚀" * 900_000, ensure_ascii=False)
+        assert len(text.encode()) > 5 * 2**20
+        lease = start(storage, payload=text)
+        settle(storage, lease, SUCCEED._replace(result=text))
+        job = stored(storage, lease.id)
+        assert lease.payload == job.payload == job.result == text
 
     @pytest.mark.parametrize("number", [0, 2**53 + 1, 2**62, -(2**53) - 1])
     def test_numbers_come_back_as_they_were(self, storage: Storage, number: int) -> None:

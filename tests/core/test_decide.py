@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobsim.core.backoff import Backoff, Exponential, Fixed
-from jobsim.core.decide import Decision, Why, decide
+from jobsim.core.decide import REPLACED, Decision, Why, decide, for_replaced
 from jobsim.core.job import UNLIMITED, Lease, State
 from jobsim.core.outcome import (
     SUCCEEDED,
@@ -228,3 +228,25 @@ def test_decide_never_raises(lease: Lease, outcome: Outcome, policy: RetryPolicy
     assert decision.due is None or decision.due >= NOW
     assert after is not State.FAILED or lease.attempt < lease.max_attempts
     assert decide(lease, outcome, policy, NOW, Stream(state)) == decision
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error"),
+    [
+        (Failed(BOOM), "ValueError: boom"),
+        (Lost(), "jobsim.Lost: the lease ended without a settlement"),
+        (Released(), ""),
+        (Snoozed(duration("9s")), ""),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_for_replaced_cancels_what_would_wait(outcome: Outcome, error: str) -> None:
+    """A job that gave its unique key up is never put back, and its error is kept."""
+    assert for_replaced(decided(outcome)) == Decision(Kind.CANCEL, Why("cancelled", REPLACED, error))
+
+
+@pytest.mark.parametrize("outcome", [SUCCEEDED, Succeeded("[1]"), Cancelled("obsolete")], ids=repr)
+def test_for_replaced_leaves_what_has_ended(outcome: Outcome) -> None:
+    """It ends as any other job, a dead letter included."""
+    assert for_replaced(decided(outcome)) == decided(outcome)
+    assert for_replaced(decided(Failed(BOOM), lease=LAST)) == decided(Failed(BOOM), lease=LAST)
