@@ -24,7 +24,6 @@ _GRACE: Final = Duration(120 * SECOND)
 
 _MANY: Final = 1_000
 _SKEW: Final = Duration(SECOND)
-_BIG_WAL: Final = 64_000_000
 
 _SYNCHRONOUS: Final = {"0": "off", "1": "normal", "2": "full", "3": "extra"}
 
@@ -130,12 +129,14 @@ def _database(address: "Address", storage: "Storage") -> Iterator[Finding]:
 
 
 def _file(address: "Address", settings: dict[str, str]) -> Iterator[Finding]:
+    from jobsim.storage.sqlite_wal import BIG
+
     written = _SYNCHRONOUS.get(settings["synchronous"], settings["synchronous"])
     caveat = f"; {address.caveat}" if address.caveat else ""
     yield _ok("durability", f"journal_mode={settings['journal_mode']}, synchronous={written}{caveat}")
     wal = Path(f"{address.path}-wal")
     size = wal.stat().st_size if wal.exists() else 0
-    if size > _BIG_WAL:
+    if size > BIG:
         yield _attention(
             "WAL",
             f"{size / 1e6:,.0f} MB: somebody reads for so long that it cannot be copied back; "

@@ -15,6 +15,7 @@ from jobsim.core.time import MILLISECOND, Duration
 from jobsim.storage.rows import Row
 from jobsim.storage.sqlite_errors import NATIVE, explained
 from jobsim.storage.sqlite_file import Watch, find, migrate, recognise
+from jobsim.storage.sqlite_wal import BIG, Wal
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -38,9 +39,6 @@ class Durability(StrEnum):
 _TRIES: Final = 3
 """SQLite waits for a lock itself, except where it fears a deadlock; then only trying again helps."""
 
-_CHECKPOINT: Final = 2_000
-"""Pages in the WAL from which it is copied back (8 MB): a page written by many commits is copied once."""
-
 _SETTINGS: Final = {
     "trusted_schema": 0,
     "cell_size_check": 1,
@@ -48,7 +46,7 @@ _SETTINGS: Final = {
     "checkpoint_fullfsync": 1,
     "temp_store": 2,
     "cache_size": -32_000,
-    "journal_size_limit": 64_000_000,
+    "journal_size_limit": BIG,
 }
 _SYNCHRONOUS: Final = {Durability.FULL: 2, Durability.NORMAL: 1, Durability.NONE: 0}
 _EXTRA: Final = 3
@@ -75,7 +73,7 @@ class Database:
         self._connection: apsw.Connection | None = None
         self._gone: StorageError | None = None
         self._watch: Watch | None = None
-        self._wal_pages = 0
+        self._wal = Wal(path)
 
     def open(self, *, create: bool) -> None:
         """Open the file, and make or migrate it where that is needed.
@@ -113,7 +111,7 @@ class Database:
         migrate(connection, self.path)
         if self.path != MEMORY:
             _switch_to_wal(connection)
-            connection.set_wal_hook(self._count_wal)
+            connection.set_wal_hook(self._wal.count)
         connection.pragma("synchronous", _SYNCHRONOUS[self.durability])
         self._read_back(connection)
         if self.path != MEMORY:
@@ -130,10 +128,6 @@ class Database:
         for name, value in wanted.items():
             if (found := connection.pragma(name)) != value:
                 raise StorageError(f"{self.path}: {name} is {found!r} and cannot be made {value!r} here")
-
-    def _count_wal(self, _: apsw.Connection, __: str, pages: int) -> int:
-        self._wal_pages = pages
-        return apsw.SQLITE_OK
 
     def write(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
         """Return ``work(*args)``, made within one transaction: durable when this returns.
@@ -179,7 +173,7 @@ class Database:
         self._see_to_file()
         self.cursor.execute("COMMIT")
         self.commits += 1
-        if self._wal_pages >= _CHECKPOINT:
+        if self._wal.is_due:
             self._checkpoint()
         return result
 
@@ -209,9 +203,8 @@ class Database:
 
         What was to be committed is so: only a disk that confirms nothing any more is an error.
         """
-        self._wal_pages = 0
         try:
-            self.cursor.connection.wal_checkpoint()
+            self._wal.copy_back(self.cursor.connection)
         except apsw.Error as error:
             if isinstance(explained(error, self.path), StorageBroken):
                 raise

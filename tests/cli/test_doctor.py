@@ -10,7 +10,7 @@ from jobsim.cli import doctor
 from jobsim.cli.doctor import Finding, Health
 from jobsim.core.time import SECOND, Instant
 from jobsim.runtime.live import now
-from jobsim.storage import sqlite_library
+from jobsim.storage import sqlite_library, sqlite_wal
 from jobsim.storage.memory import MemoryStorage
 from jobsim.storage.sqlite import SqliteStorage
 from jobsim.testing.conformance_base import add, claim, new
@@ -93,7 +93,7 @@ def test_wal_that_cannot_be_copied_back_is_told(
     path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader that never ends makes the WAL grow."""
-    monkeypatch.setattr(doctor, "_BIG_WAL", 1)
+    monkeypatch.setattr(sqlite_wal, "BIG", 1)
     with closing(SqliteStorage(path)) as storage:
         add(storage, new(1))
         assert "end long transactions" in troubles(cli, "sqlite:///jobs.db")["WAL"]

@@ -9,7 +9,7 @@ import pytest
 from jobsim.core.decide import Settlement
 from jobsim.core.errors import StorageBroken, StorageBusy, StorageError, StorageFull
 from jobsim.core.time import Duration, Instant
-from jobsim.storage import sqlite_database
+from jobsim.storage import sqlite_wal
 from jobsim.storage.sqlite import SqliteStorage
 from jobsim.testing.conformance_base import (
     ANN,
@@ -122,7 +122,7 @@ def test_checkpoint_that_fails(
     storage: SqliteStorage, disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     """What was committed stays where the WAL cannot be copied back; only a failed sync breaks the store."""
-    monkeypatch.setattr(sqlite_database, "_CHECKPOINT", 1)
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT", 1)
     disk.where = ".db"
     disk.failing = {"sync" if code == apsw.SQLITE_IOERR_FSYNC else "write": code}
     if code == apsw.SQLITE_IOERR_FSYNC:
@@ -139,7 +139,7 @@ def test_wal_is_copied_back_as_it_grows(
     storage: SqliteStorage, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file beside the database does not grow for ever."""
-    monkeypatch.setattr(sqlite_database, "_CHECKPOINT", 20)
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT", 20)
     for number in range(300):
         add(storage, new(number))
     assert path.with_name("jobs.db-wal").stat().st_size < 200_000

@@ -1,0 +1,93 @@
+"""The file beside a SQLite database: what makes it grow, and what is said then."""
+
+import logging
+from collections.abc import Iterator
+from math import log2
+from pathlib import Path
+
+import apsw
+import pytest
+
+from jobsim.storage import sqlite_wal
+from jobsim.storage.sqlite import SqliteStorage
+from jobsim.testing.conformance_base import add, new
+from tests.storage.faults import bare
+
+PAGES = 20
+BIG = 400_000
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStorage]:
+    """Return a store whose WAL is copied back often, and is soon big."""
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT", PAGES)
+    monkeypatch.setattr(sqlite_wal, "BIG", BIG)
+    storage = SqliteStorage(tmp_path / "jobs.db")
+    yield storage
+    storage.close()
+
+
+def work(storage: SqliteStorage, first: int, jobs: int) -> int:
+    """Enqueue one job a commit; return how large the WAL has become."""
+    for number in range(first, first + jobs):
+        add(storage, new(number))
+    return Path(f"{storage.path}-wal").stat().st_size
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_wal_begins_anew_as_long_as_nobody_reads(
+    storage: SqliteStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stays small under any number of commits, and there is nothing to say."""
+    assert work(storage, 0, 600) < BIG
+    assert warnings(caplog) == []
+
+
+def test_long_reader_makes_it_grow_and_is_told(
+    storage: SqliteStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning names the file and its size, again when that has doubled, and not in between."""
+    with bare(Path(storage.path)) as reader:
+        reader.execute("BEGIN; SELECT * FROM jobsim_job").fetchall()
+        size = work(storage, 0, 150)
+        told = warnings(caplog)
+        assert 2 <= len(told) <= 1 + log2(size / BIG)
+        assert told[0].startswith(f"{storage.path}-wal has grown to 0 MB")
+        assert "end long transactions" in told[0]
+        reader.execute("ROLLBACK")
+
+
+def test_after_a_long_reader_it_begins_anew(storage: SqliteStorage, caplog: pytest.LogCaptureFixture) -> None:
+    """Once nobody reads any more, the file grows no further, and the next to hold it up is told of, too."""
+    for turn in range(2):
+        caplog.clear()
+        with bare(Path(storage.path)) as reader:
+            reader.execute("BEGIN; SELECT * FROM jobsim_job").fetchall()
+            grown = work(storage, 1_000 * turn, 150)
+            reader.execute("ROLLBACK")
+        assert warnings(caplog)
+        # It is copied back once more before it can begin anew.
+        assert work(storage, 1_000 * turn + 500, 300) <= grown + 2 * PAGES * 4096
+
+
+def test_it_is_copied_back_no_more_often_where_that_does_not_help(
+    storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader who holds it up costs the commits of others nothing: few of them sync the database for it."""
+    times = 0
+    copy_back = sqlite_wal.Wal.copy_back
+
+    def counted(wal: sqlite_wal.Wal, connection: apsw.Connection) -> None:
+        nonlocal times
+        times += 1
+        copy_back(wal, connection)
+
+    monkeypatch.setattr(sqlite_wal.Wal, "copy_back", counted)
+    with bare(Path(storage.path)) as reader:
+        reader.execute("BEGIN; SELECT * FROM jobsim_job").fetchall()
+        pages = work(storage, 0, 100) // 4096
+        assert 2 <= times <= pages / PAGES + 1
+        reader.execute("ROLLBACK")
