@@ -13,6 +13,7 @@ import apsw
 from jobsim.core.errors import StorageBroken, StorageError
 from jobsim.core.time import MILLISECOND, Duration
 from jobsim.storage.rows import Row
+from jobsim.storage.sqlite_copies import enter_apsw, leave_apsw
 from jobsim.storage.sqlite_errors import NATIVE, explained
 from jobsim.storage.sqlite_file import Watch, find, migrate, recognise
 from jobsim.storage.sqlite_wal import BIG, Wal
@@ -89,6 +90,17 @@ class Database:
     def _open(self, create: bool) -> None:  # noqa: FBT001  # passed on by `_safely`
         if self.path != MEMORY:
             find(self.path, create=create)
+            enter_apsw(self, self.path)
+        try:
+            connection = self._opened()
+        except BaseException:
+            leave_apsw(self)
+            raise
+        self.cursor = connection.cursor()
+        self._connection = connection
+
+    def _opened(self) -> apsw.Connection:
+        if self.path != MEMORY:
             recognise(self.path, self._vfs)
         flags = apsw.SQLITE_OPEN_READWRITE
         connection = apsw.Connection(self.path, flags, self._vfs or None, statementcachesize=512)
@@ -97,8 +109,7 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        self.cursor = connection.cursor()
-        self._connection = connection
+        return connection
 
     def _set_up(self, connection: apsw.Connection) -> None:
         connection.set_busy_timeout(max(1, self._patience // MILLISECOND // _TRIES))
@@ -152,6 +163,7 @@ class Database:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+                leave_apsw(self)
 
     def _safely(self, step: Callable[[*Ts], T], *args: *Ts) -> T:
         """Make one step at a time; leave no transaction behind, and tell of errors in our own words."""
@@ -231,6 +243,7 @@ class Database:
         if self._connection is not None:
             _of_parents.append(self._connection)
             self._connection = None
+            leave_apsw(self)
         if self.path == MEMORY:
             self._gone = StorageError("this database is in the memory of the process that forked this one")
 

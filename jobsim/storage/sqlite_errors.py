@@ -14,8 +14,13 @@ from jobsim.core.errors import (
 )
 from jobsim.storage.rows import Meaningless
 
-NATIVE: Final = (apsw.Error, UnicodeError, OverflowError, Meaningless)
-"""What is raised below: SQLite's errors, and those of values that it cannot take, or that mean nothing."""
+BAD_VALUES: Final = (UnicodeError, OverflowError, Meaningless)
+"""What is raised for values that SQLite cannot take, or that mean nothing."""
+
+NATIVE: Final = (apsw.Error, *BAD_VALUES)
+"""What is raised below."""
+
+_THEIRS: Final = (apsw.AbortError, apsw.AuthError, apsw.InterruptError, apsw.MisuseError)
 
 Meaning = tuple[type[StorageError], str]
 
@@ -43,6 +48,13 @@ _BY_CODE: Final[dict[int | None, Meaning]] = {
     apsw.SQLITE_IOERR_FSYNC: _BROKEN,
     apsw.SQLITE_IOERR_DIR_FSYNC: _BROKEN,
     apsw.SQLITE_READONLY_DBMOVED: MOVED,
+    apsw.SQLITE_BUSY_SNAPSHOT: (
+        StorageBusy,
+        (
+            "{path} was written by another connection since the transaction began to read, so that it cannot "
+            "write any more; roll it back, and begin it with BEGIN IMMEDIATE"
+        ),
+    ),
 }
 _BY_CLASS: Final[dict[type[Exception], Meaning]] = {
     apsw.BusyError: (
@@ -72,11 +84,20 @@ _BY_CLASS: Final[dict[type[Exception], Meaning]] = {
 _OTHER: Final[Meaning] = (StorageError, "{path}: {name}: {error}")
 
 
-def explained(error: Exception, path: str) -> StorageError:
-    """Return the error to raise for one of `NATIVE` about the database `path`."""
-    by_class = (meaning for known, meaning in _BY_CLASS.items() if isinstance(error, known))
-    meaning = _BY_CODE.get(getattr(error, "extendedresult", None)) or next(by_class, _OTHER)
+def explained(error: Exception, path: str, native: Exception | None = None) -> StorageError:
+    """Return the error to raise for one of `NATIVE` about the database `path`.
+
+    For an error of another driver, `native` is what APSW would have raised.
+    """
+    native = native or error
+    by_class = (meaning for known, meaning in _BY_CLASS.items() if isinstance(native, known))
+    meaning = _BY_CODE.get(getattr(native, "extendedresult", None)) or next(by_class, _OTHER)
     return meant(meaning, path, error)
+
+
+def is_ours(native: Exception) -> bool:
+    """Return whether an error, on a connection that belongs to somebody else, is one to explain."""
+    return not isinstance(native, _THEIRS)
 
 
 def meant(meaning: Meaning, path: str, error: Exception | None = None) -> StorageError:

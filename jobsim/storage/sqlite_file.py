@@ -12,12 +12,15 @@ from jobsim.core.errors import ConfigError, StorageError, StorageForeign, Storag
 from jobsim.storage.mounts import mounts, network_file_system
 from jobsim.storage.rows import Row
 from jobsim.storage.sqlite_errors import MOVED, READ_ONLY, meant
-from jobsim.storage.sqlite_statements import migrations, statement
+from jobsim.storage.sqlite_statements import Cursor, migrations, statement
 
 APPLICATION_ID: Final = int.from_bytes(b"jobs")
 """Marks a database as ours, in the header of the file."""
 
 _MIGRATIONS: Final = migrations()
+NEWEST: Final = len(_MIGRATIONS)
+"""The version of the schema that this code knows."""
+
 _SCHEMA: Final = statement("schema")
 _VERSION: Final = statement("version")
 _SET_VERSION: Final = statement("set_version")
@@ -124,38 +127,45 @@ def migrate(connection: apsw.Connection, path: str) -> None:
     Raises:
         StorageForeign: it is newer, or older than the first that was released.
     """
-    if _version(connection, path) == len(_MIGRATIONS):
+    cursor = connection.cursor()
+    if version(cursor, path) == NEWEST:
         return
-    connection.execute("BEGIN IMMEDIATE")
+    cursor.execute("BEGIN IMMEDIATE")
     try:
-        for script in _MIGRATIONS[_version(connection, path) :]:
-            connection.execute(script)
-        connection.execute(_SET_VERSION, (len(_MIGRATIONS),))
+        for script in _MIGRATIONS[version(cursor, path) :]:
+            cursor.execute(script)
+        cursor.execute(_SET_VERSION, (NEWEST,))
         connection.pragma("application_id", APPLICATION_ID)
-        connection.pragma("user_version", len(_MIGRATIONS))
-        connection.execute("COMMIT")
+        connection.pragma("user_version", NEWEST)
+        cursor.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
 
-def _version(connection: apsw.Connection, path: str) -> int:
-    """Return the version of the schema, by its table; the mark in the header is for others to read."""
-    if not connection.execute(_SCHEMA).fetchall():
-        if connection.pragma("application_id") == APPLICATION_ID:
+def version(cursor: Cursor, path: str) -> int:
+    """Return the version of the schema, 0 where there is none.
+
+    Its table says it; the mark in the header is for other programs to read.
+
+    Raises:
+        StorageForeign: it is newer than `NEWEST`, or older than the first that was released.
+    """
+    if not cursor.execute(_SCHEMA).fetchall():
+        rows: list[Row] = cursor.execute("PRAGMA application_id").fetchall()
+        if rows[0][0] == APPLICATION_ID:
             raise StorageForeign(f"{path} was made by a pre-release of jobsim; start with a new file")
         return 0
-    rows: list[Row] = connection.execute(_VERSION).fetchall()
-    version: int = rows[0][0]
-    _check_version(path, version)
-    return version
+    rows = cursor.execute(_VERSION).fetchall()
+    found: int = rows[0][0]
+    _check_version(path, found)
+    return found
 
 
 def _check_version(path: str, version: int) -> None:
-    if version > len(_MIGRATIONS):
+    if version > NEWEST:
         raise StorageForeign(
-            f"{path} was made by a newer jobsim (schema {version}, this one knows {len(_MIGRATIONS)}); "
-            f"upgrade jobsim"
+            f"{path} was made by a newer jobsim (schema {version}, this one knows {NEWEST}); upgrade jobsim"
         )
 
 
