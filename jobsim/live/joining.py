@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobsim.core.errors import ConfigError, StorageError
@@ -11,6 +12,7 @@ from jobsim.live.stores import Address
 from jobsim.runtime.live import now
 from jobsim.storage.base import Storage
 from jobsim.storage.postgres_url import conninfo_and_options
+from jobsim.storage.sqlite_url import file_and_options
 
 
 class Join(NamedTuple):
@@ -29,15 +31,18 @@ def join(where: Address | Storage, connection: Any) -> Join:
         ConfigError: it cannot take the jobs of this queue.
         StorageError: the driver of its database is not installed.
     """
-    if not isinstance(where, Address) or where.in_memory:
-        raise ConfigError(
-            "connection: the jobs of this queue are kept where no transaction of yours reaches; "
-            "make it with a URL, sqlite:///jobs.db or postgresql://..."
-        )
-    return _on_server(where, connection) if where.on_server else _in_file(where, connection)
+    if isinstance(where, Address):
+        if where.on_server:
+            return _on_server(where.url, connection)
+        if where.path is not None:
+            return _in_file(where.url, where.path, connection)
+    raise ConfigError(
+        "connection: the jobs of this queue are kept where no transaction of yours reaches; make the queue "
+        "with a URL, such as sqlite:///jobs.db or postgresql://user@host/database"
+    )
 
 
-def _on_server(where: Address, connection: Any) -> Join:
+def _on_server(url: str, connection: Any) -> Join:
     try:
         from jobsim.storage import postgres_join
     except ImportError as error:
@@ -45,11 +50,13 @@ def _on_server(where: Address, connection: Any) -> Join:
             f"a PostgreSQL store needs psycopg, which cannot be imported ({error}); "
             f"run: pip install 'jobsim[postgres]'"
         ) from error
-    schema = conninfo_and_options(where.url)[1].get("schema", "jobsim")
+    schema = conninfo_and_options(url)[1].get("schema", "jobsim")
     return Join(partial(postgres_join.enqueue, connection, schema), postgres_join.clock(connection))
 
 
-def _in_file(where: Address, connection: Any) -> Join:
+def _in_file(url: str, path: Path, connection: Any) -> Join:
     from jobsim.storage import sqlite_join
 
-    return Join(partial(sqlite_join.enqueue, connection, where.path), now())
+    given = file_and_options(url)[1]
+    options = {name: given[name] for name in ("durability",) if name in given}
+    return Join(partial(sqlite_join.enqueue, connection, path, **options), now())
