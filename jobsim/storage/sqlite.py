@@ -44,6 +44,10 @@ class SqliteStorage:
     A missing file is made, for its owner alone, unless `create` is false. Less `durability` than `FULL` has
     to be asked for. `busy_timeout` is how long a call waits for other processes. A forked child opens the
     file anew. `vfs` names an APSW file layer to go through, for tests that let disks fail.
+
+    A file with tables of others is refused, as its name may be mistyped. With `shared` ours are added, all
+    called ``jobsim_...``, and from then on it is opened like any other; so an application can enqueue within
+    its own transactions. The file is put in WAL mode; its `application_id` and `user_version` stay.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class SqliteStorage:
         durability: Durability = Durability.FULL,
         busy_timeout: DurationLike = "10s",
         create: bool = True,
+        shared: bool = False,
         vfs: str = "",
     ) -> None:
         in_memory = path == MEMORY
@@ -62,7 +67,7 @@ class SqliteStorage:
         self.durability: Final = Durability.NONE if in_memory else durability
         names = Names()
         patience = duration(busy_timeout, "busy_timeout")
-        self._database = Database(self.path, self.durability, patience, vfs, names.forget)
+        self._database = Database(self.path, self.durability, patience, vfs, names.forget, shared=shared)
         self._database.open(create=create)
         self._names = names
         self._writes = Writes(self._database, names)

@@ -61,7 +61,14 @@ class Database:
     """
 
     def __init__(
-        self, path: str, durability: Durability, patience: Duration, vfs: str, forget: Callable[[], None]
+        self,
+        path: str,
+        durability: Durability,
+        patience: Duration,
+        vfs: str,
+        forget: Callable[[], None],
+        *,
+        shared: bool = False,
     ) -> None:
         self.path: Final = path
         self.durability: Final = durability
@@ -70,6 +77,7 @@ class Database:
         self._patience = patience
         self._vfs = vfs
         self._forget = forget
+        self._shared = shared
         self.lock = RLock()
         self._connection: apsw.Connection | None = None
         self._gone: StorageError | None = None
@@ -101,7 +109,7 @@ class Database:
 
     def _opened(self) -> apsw.Connection:
         if self.path != MEMORY:
-            recognise(self.path, self._vfs)
+            recognise(self.path, self._vfs, shared=self._shared)
         flags = apsw.SQLITE_OPEN_READWRITE
         connection = apsw.Connection(self.path, flags, self._vfs or None, statementcachesize=512)
         try:
@@ -119,7 +127,7 @@ class Database:
         connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
         for name, value in {**_SETTINGS, "synchronous": _EXTRA}.items():
             connection.pragma(name, value)
-        migrate(connection, self.path)
+        migrate(connection, self.path, shared=self._shared)
         if self.path != MEMORY:
             _switch_to_wal(connection)
             connection.set_wal_hook(self._wal.count)

@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import apsw
 
@@ -26,6 +27,8 @@ _VERSION: Final = statement("version")
 _SET_VERSION: Final = statement("set_version")
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER: Final = 100
+_WRITE_VERSION_AT: Final = 18
+_WAL: Final = 2
 _APPLICATION_AT: Final = 68
 
 
@@ -98,8 +101,8 @@ def _unmade(file: Path, error: OSError) -> StorageError:
             return StorageError(f"{file} cannot be made: {error.strerror}")
 
 
-def recognise(path: str, vfs: str) -> None:
-    """See that the file is empty or ours, without changing it.
+def recognise(path: str, vfs: str, *, shared: bool = False) -> None:
+    """See that the file is empty or ours, without changing it; one of an application's, where it is `shared`.
 
     It is read through SQLite's own layer: closing a file of our own would drop the locks that other
     connections of this process have on it. Bytes that are all zero were never written, as a power cut leaves
@@ -117,12 +120,30 @@ def recognise(path: str, vfs: str) -> None:
         return
     if not header.startswith(_MAGIC) or len(header) < _HEADER:
         raise StorageForeign(f"{path} is not a SQLite database; name another file")
-    if int.from_bytes(header[_APPLICATION_AT : _APPLICATION_AT + 4]) != APPLICATION_ID:
-        raise StorageForeign(f"{path} is a SQLite database, but not one of jobsim's; name another file")
+    marked = int.from_bytes(header[_APPLICATION_AT : _APPLICATION_AT + 4]) == APPLICATION_ID
+    if not (marked or shared or _has_our_tables(path, vfs, in_wal=header[_WRITE_VERSION_AT] == _WAL)):
+        raise StorageForeign(
+            f"{path} is a SQLite database, but not one of jobsim's; name another file, or open it as shared "
+            f"(sqlite:///...?shared=true) to have the jobs beside what is there"
+        )
 
 
-def migrate(connection: apsw.Connection, path: str) -> None:
+def _has_our_tables(path: str, vfs: str, *, in_wal: bool) -> bool:
+    """Look for tables of ours beside those of an application."""
+    # SQLite makes a WAL file even to read, but where there is none the file says all by itself.
+    alone = in_wal and not os.path.exists(f"{path}-wal")  # noqa: PTH110  # a suffix, not a part of a path
+    uri = f"file:{quote(path)}?mode=ro" + ("&immutable=1" if alone else "")
+    connection = apsw.Connection(uri, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs or None)
+    try:
+        return bool(connection.execute(_SCHEMA).fetchall())
+    finally:
+        connection.close()
+
+
+def migrate(connection: apsw.Connection, path: str, *, shared: bool = False) -> None:
     """Bring the schema up to date, in one transaction that one process makes while the others wait.
+
+    The marks in the header of a file that is `shared` belong to the application.
 
     Raises:
         StorageForeign: it is newer, or older than the first that was released.
@@ -132,11 +153,13 @@ def migrate(connection: apsw.Connection, path: str) -> None:
         return
     cursor.execute("BEGIN IMMEDIATE")
     try:
-        for script in _MIGRATIONS[version(cursor, path) :]:
+        before = version(cursor, path)
+        for script in _MIGRATIONS[before:]:
             cursor.execute(script)
         cursor.execute(_SET_VERSION, (NEWEST,))
-        connection.pragma("application_id", APPLICATION_ID)
-        connection.pragma("user_version", NEWEST)
+        if connection.pragma("application_id") == APPLICATION_ID or not (before or shared):
+            connection.pragma("application_id", APPLICATION_ID)
+            connection.pragma("user_version", NEWEST)
         cursor.execute("COMMIT")
     finally:
         if connection.in_transaction:

@@ -7,6 +7,7 @@ import pytest
 from jobsim.core.errors import StorageForeign
 from jobsim.storage.sqlite import SqliteStorage
 from jobsim.storage.sqlite_file import APPLICATION_ID
+from jobsim.testing.conformance_base import add, job_id, new
 from tests.storage.faults import bare
 
 
@@ -44,3 +45,86 @@ def test_file_of_a_pre_release_is_refused(path: Path) -> None:
     with pytest.raises(StorageForeign, match="pre-release"):
         SqliteStorage(path)
     assert path.read_bytes() == before
+
+
+def application(path: Path, mode: str = "delete") -> None:
+    """Make the database of an application."""
+    with bare(path) as other:
+        other.pragma("journal_mode", mode)
+        other.pragma("application_id", 7)
+        other.pragma("user_version", 12)
+        other.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY); INSERT INTO orders VALUES (1)")
+
+
+def marks(path: Path) -> tuple[object, ...]:
+    """Return what an application may know its database by."""
+    with bare(path) as other:
+        rows = other.execute("SELECT id FROM orders").fetchall()
+        return other.pragma("application_id"), other.pragma("user_version"), *rows
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_jobs_can_be_beside_the_tables_of_an_application(path: Path, mode: str) -> None:
+    """Where that is asked for, once: our tables are added, and all that is the application's stays."""
+    application(path, mode)
+    before = marks(path)
+    with pytest.raises(StorageForeign, match="shared"):
+        SqliteStorage(path)
+    storage = SqliteStorage(path, shared=True)
+    add(storage, new(1))
+    other = SqliteStorage(path)
+    assert [job.id for job in other.find()] == [job_id(1)]
+    storage.close()
+    other.close()
+    assert marks(path) == before
+    storage = SqliteStorage(path)
+    assert [job.id for job in storage.find()] == [job_id(1)]
+    storage.close()
+    assert [file.name for file in path.parent.iterdir()] == ["jobs.db"]
+
+
+def test_tables_that_are_in_the_wal_alone_are_found(path: Path) -> None:
+    """A process that ended without closing leaves the file itself as it was before our tables came."""
+    application(path, "wal")
+    header = path.read_bytes()
+    storage = SqliteStorage(path, shared=True)
+    add(storage, new(1))
+    copy = path.parent / "copy.db"
+    for suffix in ("-wal", ""):
+        Path(f"{copy}{suffix}").write_bytes(Path(f"{path}{suffix}").read_bytes())
+    storage.close()
+    assert copy.read_bytes() == header
+    storage = SqliteStorage(copy)
+    assert [job.id for job in storage.find()] == [job_id(1)]
+    storage.close()
+
+
+def test_shared_file_can_be_new(path: Path) -> None:
+    """The queue may come before the application; the header is left to that."""
+    SqliteStorage(path, shared=True).close()
+    with bare(path) as other:
+        assert other.pragma("application_id") == 0
+        other.pragma("user_version", 99)
+    SqliteStorage(path).close()
+
+
+def test_shared_is_no_excuse_for_another_kind_of_file(path: Path) -> None:
+    """What is not a SQLite database, or is newer than this version, is refused all the same."""
+    path.write_text("#!/bin/sh\n")
+    with pytest.raises(StorageForeign, match="not a SQLite database"):
+        SqliteStorage(path, shared=True)
+    path.unlink()
+    SqliteStorage(path, shared=True).close()
+    with bare(path) as other:
+        other.execute("UPDATE jobsim_schema SET version = 99")
+    for shared in (False, True):
+        with pytest.raises(StorageForeign, match="newer"):
+            SqliteStorage(path, shared=shared)
+
+
+def test_version_is_the_tables_word(path: Path) -> None:
+    """An application that numbers its own schema in the header of our file does not change ours."""
+    SqliteStorage(path).close()
+    with bare(path) as other:
+        other.pragma("user_version", 99)
+    SqliteStorage(path).close()
