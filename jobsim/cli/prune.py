@@ -9,13 +9,16 @@ from jobsim.cli.database import open_database
 from jobsim.cli.options import Database, Json, flag, option, wait
 from jobsim.cli.output import counted, note, write_json
 from jobsim.cli.program import ExitCode
-from jobsim.core.job import State
+from jobsim.core.job import JobId, State
 from jobsim.core.time import Duration, Instant
-from jobsim.core.transitions import FINAL
+from jobsim.core.transitions import FINAL, TRANSITIONS, Kind
 from jobsim.storage.base import Storage
 
 BATCH: Final = 1_000
 """Jobs removed in one transaction: few enough that workers hardly wait."""
+
+_KEEP: Final = frozenset({Kind.EXTEND, Kind.REFUSE})
+"""What leaves a job in its state."""
 
 _STATES: Final = ", ".join(state.value for state in State if state in FINAL)
 
@@ -59,7 +62,15 @@ def prune(
 
 
 def _count(store: Storage, states: list[State], before: Instant) -> int:
-    return sum(job.finished is not None and job.finished < before for job in store.find(states=states))
+    """Count by the log, which is read page by page; jobs would come with all that they carry."""
+    ends = {kind for (_, kind), target in TRANSITIONS.items() if target in states}
+    ended: set[JobId] = set()
+    for event in store.events():
+        if event.kind in ends and event.at < before:
+            ended.add(event.job)
+        elif event.kind not in _KEEP:
+            ended.discard(event.job)
+    return len(ended)
 
 
 def _confirm(states: list[State], age: Duration, count: int) -> None:

@@ -60,6 +60,28 @@ def test_prune_asks_first(cli: Cli) -> None:
     assert counts() == {State.CANCELLED: 4, State.PENDING: 1}
 
 
+@pytest.mark.live
+@pytest.mark.usefixtures("here")
+def test_prune_counts_where_jobs_are_now(cli: Cli) -> None:
+    """A dead letter that was discarded is cancelled since then, and one that was requeued has not ended."""
+    with jobsim.Queue(URL) as queue:
+
+        @queue.job(max_attempts=1)
+        def fail() -> None:
+            raise ValueError
+
+        discarded, requeued, _ = fail.enqueue_many([{}] * 3)
+        queue.run_worker(burst=True)
+        queue.storage.cancel([discarded], now())
+        queue.storage.requeue([requeued], now())
+    for state in ("dead_letter", "cancelled"):
+        dry = cli("prune", "--url", URL, "--state", state, "--older-than", "0s", "--dry-run")
+        assert "Would be removed: 1 job." in dry.stderr
+    done = cli(*PRUNE[:3], "--state", "dead_letter", "--older-than", "0s", "--yes")
+    assert "Removed: 1 job." in done.stderr
+    assert counts() == {State.PENDING: 1, State.CANCELLED: 1}
+
+
 @pytest.mark.usefixtures("here")
 def test_prune_of_nothing_asks_nothing(cli: Cli) -> None:
     """Where there is nothing to remove, there is nothing to ask."""
