@@ -32,8 +32,10 @@ def enqueue(cursor: Cursor, names: Names, jobs: Sequence[NewJob], now: Instant) 
 
     Raises:
         KeyTaken: a unique key is.
+        StorageError: the id of a job that has a unique key is; of one that has none, the database says so.
     """
     if any(job.unique_key is not None for job in jobs):
+        refuse_taken(cursor, jobs)  # one that is skipped would not be noticed
         keyed = _Keyed(cursor, names, now)
         ids = [keyed.accept(job) for job in jobs]
         keyed.write()
@@ -130,8 +132,8 @@ def holder(cursor: Cursor, key: str) -> Row | None:
     return next(iter(cursor.execute(_HOLDER, (key,)).fetchall()), None)
 
 
-def refuse_taken(cursor: Cursor, jobs: Sequence[NewJob], error: Exception) -> None:
-    """Say which id is taken, if that is what was wrong; nothing of `jobs` is written.
+def refuse_taken(cursor: Cursor, jobs: Sequence[NewJob], error: Exception | None = None) -> None:
+    """Say which id is taken, if that is what was wrong; nothing of `jobs` is written yet, or any more.
 
     Raises:
         StorageError: one is.
