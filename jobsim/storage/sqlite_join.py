@@ -110,7 +110,7 @@ def _check_schema(cursor: Cursor, path: str) -> None:
     if version(cursor, path) != NEWEST:
         raise StorageError(
             f"{path} has no tables of jobsim yet, or older ones; open the queue once before, for example by: "
-            f"jobsim stats 'sqlite:///{path}?shared=true'"
+            f"jobsim stats --url 'sqlite:///{path}?shared=true'"
         )
 
 

@@ -7,8 +7,9 @@ from urllib.parse import parse_qsl
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.time import SECOND, duration
 
-_OPTIONS: Final = ("durability", "busy_timeout")
-_KNOWN: Final = "durability (full or normal) and busy_timeout (such as 5s)"
+_OPTIONS: Final = ("durability", "busy_timeout", "shared")
+_KNOWN: Final = "durability (full or normal), busy_timeout (such as 5s) and shared (true or false)"
+_SWITCHES: Final = {"true": True, "false": False}
 _LONGEST: Final = 60 * SECOND
 
 
@@ -57,8 +58,12 @@ def _value(url: str, name: str, text: str, *, in_memory: bool) -> Any:
         case "busy_timeout":
             patience = duration(text, name)
             if patience > _LONGEST:
-                raise ConfigError(f"busy_timeout: {text!r} is too long; an hour is the most")
+                raise ConfigError(f"busy_timeout: {text!r} is too long; a minute is the most")
             return patience
+        case "shared" if text in _SWITCHES:
+            return _SWITCHES[text]
+        case "shared":
+            raise ConfigError(f"{url!r}: shared is true or false, not {text!r}")
         case _:
             hint = did_you_mean(name, _OPTIONS)
             raise ConfigError(f"{url!r}: there is no option {name!r}{hint}; a SQLite store has {_KNOWN}")

@@ -150,3 +150,19 @@ def test_durability_is_the_urls(url: str, connection: sqlite3.Connection) -> Non
     with pytest.raises(ConfigError, match="may not survive power loss"):
         Queue(url).enqueue("pay", order_id=1, connection=connection)
     assert Queue(f"{url}?durability=normal").enqueue("pay", order_id=1, connection=connection)
+
+
+def test_jobs_can_stand_beside_the_tables_of_an_application(tmp_path: Path) -> None:
+    """Where the URL says that the file is shared, a queue on it can be joined like any other."""
+    with closing(apsw.Connection(str(tmp_path / "shop.db"))) as connection:
+        connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+        with pytest.raises(StorageError, match="shared=true"):
+            Queue(f"sqlite:///{tmp_path}/shop.db").storage.counts()
+        with Queue(f"sqlite:///{tmp_path}/shop.db?shared=true") as queue:
+            with connection, pytest.raises(StorageError, match=r"has no tables of jobsim yet.*shared=true"):
+                queue.enqueue("pay", order_id=1, connection=connection)
+            queue.storage.counts()
+            with connection:
+                connection.execute("INSERT INTO orders VALUES (1)")
+                job = queue.enqueue("pay", order_id=1, connection=connection)
+            assert queue.get(job).state is State.PENDING

@@ -49,6 +49,7 @@ def test_paths_are_absolute_or_from_where_the_queue_was_made(
         ("sqlite://?durability=full", "sqlite://?durability=full': memory has durability none, not 'full'"),
         ("sqlite:///jobs.db?durability=full&durability=normal", "says durability twice"),
         ("sqlite:///jobs.db?busy_timeout=soon", "busy_timeout: "),
+        ("sqlite:///jobs.db?shared=yes", "shared is true or false, not 'yes'"),
         ("sqlite:///jobs.db?busy_timeout=2h", "busy_timeout: '2h' is too long"),
         ("sqlite:///?durability=normal", "names no file"),
         ("sqlite:///jobs#1.db", "the path may not contain '#'"),

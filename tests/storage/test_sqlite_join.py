@@ -134,7 +134,7 @@ def test_queue_must_have_been_opened(tmp_path: Path) -> None:
     """Where our tables are not there yet, the error says how they come to be."""
     connection = apsw.Connection(str(tmp_path / "jobs.db"))
     connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY); BEGIN")
-    with pytest.raises(StorageError, match=r"open the queue once.*jobsim stats 'sqlite:////"):
+    with pytest.raises(StorageError, match=r"open the queue once.*jobsim stats --url 'sqlite:////"):
         enqueue(connection, tmp_path / "jobs.db", [new(1)], BEGAN)
     connection.close()
 
