@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -43,6 +43,8 @@ class HandlerExecutor:
         self._free = self._slots = slots
         self._vacancy = runtime.signal()
         self._runs: dict[tuple[int, int], _Run] = {}
+        self._reports: deque[tuple[_Run, Outcome]] = deque()
+        self._heard = True
         self._threads = HandlerThreads()
         self._loop_thread: LoopThread | None = None
 
@@ -117,6 +119,21 @@ class HandlerExecutor:
             self._loop_thread = LoopThread()
         run.start_on(self._loop_thread)
 
+    def report(self, run: "_Run", outcome: Outcome) -> None:
+        """Say, from any thread, how a handler ended; one call of the engine serves all that come soon."""
+        self._reports.append((run, outcome))
+        if self._heard:
+            self._heard = False
+            with suppress(RuntimeError):  # the loop is closed: it waits for nobody any more
+                self._loop.call_soon_threadsafe(self._hear)
+
+    def _hear(self) -> None:
+        self._heard = True  # first: what is reported from here on calls again
+        reports = self._reports
+        while reports:
+            run, outcome = reports.popleft()
+            run.end(outcome)
+
     def ended(self, run: "_Run") -> None:
         """Take note that a handler has returned, wanted or not."""
         self._free += 1
@@ -168,7 +185,7 @@ class _Run:
 
     def work(self) -> None:
         """Run the sync handler, in the thread that calls this."""
-        self._tell(run_sync(self.handler, self.attempt, self._payload))
+        self._executor.report(self, run_sync(self.handler, self.attempt, self._payload))
 
     def start_on(self, thread: LoopThread) -> None:
         """Run the async handler on the loop of `thread`."""
@@ -181,17 +198,14 @@ class _Run:
 
     def _done(self, task: asyncio.Task[Outcome]) -> None:
         # Cancelled before its first step, it never came to the handler.
-        self._tell(_RELEASED if task.cancelled() else task.result())
+        self._executor.report(self, _RELEASED if task.cancelled() else task.result())
 
     def _stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
 
-    def _tell(self, outcome: Outcome) -> None:
-        with suppress(RuntimeError):  # the engine's loop is closed: it waits for nobody any more
-            self._loop.call_soon_threadsafe(self._end, outcome)
-
-    def _end(self, outcome: Outcome) -> None:
+    def end(self, outcome: Outcome) -> None:
+        """Take note that the handler has returned."""
         self._ended = True
         self._executor.ended(self)
         self._deliver(self._verdict or outcome)
