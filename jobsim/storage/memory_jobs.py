@@ -88,9 +88,10 @@ class Jobs:
     def set_limits(self, limits: Mapping[Scope, Limit]) -> None:
         """Put limits in force, each in the place of its scope's own; one that limits nothing removes that."""
         self._limits.set(limits)
-        self._lines.clear()
+        for queue in self._lines:
+            self._new_line(queue)
         for row in self._table.select(list(WAITING), None, None):
-            (self._lines.get(row.queue) or self._new_line(row.queue)).add(row, _LONG_AGO)
+            self._lines[row.queue].add(row, _LONG_AGO)
 
     def limits(self) -> dict[Scope, Limit]:
         """Return the limits in force."""

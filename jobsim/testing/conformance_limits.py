@@ -271,6 +271,21 @@ class LimitRules(StorageRules):
         storage.set_limits({MAIL: ONE})
         assert ids(claim(storage)) == jobs(3)
 
+    @pytest.mark.parametrize("limit", [ONE, Limit()], ids=["set", "removed"])
+    def test_jobs_that_ran_when_limits_changed_wait_by_the_new_ones(
+        self, storage: Storage, limit: Limit
+    ) -> None:
+        """A retry and a requeue after `set_limits` go where new jobs go."""
+        storage.set_limits({} if limit else {MAIL: ONE})
+        retried = start(storage, 1)
+        storage.set_limits({MAIL: limit})
+        settle(storage, retried, retry(BEGAN))
+        assert ids(claim(storage)) == jobs(1)
+        settle(storage, retried._replace(attempt=2, token=2), BURY)
+        add(storage, new(2))
+        storage.requeue(jobs(1), BEGAN)
+        assert ids(claim(storage)) == (jobs(1) if limit else jobs(1, 2))
+
     def test_a_removed_limit_holds_nobody_back(self, storage: Storage) -> None:
         """All that waited may start, in their order; another scope's limit holds on."""
         storage.set_limits({MAIL: ONE, Scope(By.QUEUE, "b"): ONE})
