@@ -16,7 +16,7 @@ _MODIFIED: Final = 0x2
 _ENOUGH: Final = 65_536
 """Bytes that hold all the events that are waiting, as equal ones are kept but once."""
 
-_FOREIGN_MS: Final = (1, 2, 4, 8, 16, 32)
+_FOREIGN_MS: Final = (1, 1, 1, 1, 2, 2, 4, 4, 8, 8, 16, 16)
 """After which pauses to look for a commit whose pages have just been written: a disk may be slow to sync."""
 
 _OWN_MS: Final = (8,)
