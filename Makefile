@@ -3,6 +3,7 @@
 #   make PYTHON=python3.12 test    another Python
 #   make LATEST=1 test             the newest dependencies instead of constraints.txt
 #   make test ARGS='-k policy'     more arguments for pytest
+#   make bench ARGS=--json         and for the benchmarks
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -59,7 +60,7 @@ soak: $(STAMP)
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m soak --hypothesis-profile soak --timeout 0 $(ARGS)
 
 bench: $(STAMP)
-	@set -e; for script in $(wildcard benchmarks/*.py); do echo "$$script"; $(PY) "$$script"; done
+	@set -e; for script in $(wildcard benchmarks/*.py); do echo "$$script"; $(PY) "$$script" $(ARGS); done
 
 docs: $(STAMP)
 	$(PY) docs/state_diagram.py
