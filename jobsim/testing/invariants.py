@@ -116,6 +116,11 @@ class History:
             self.standings[event.job] = _after(event, before)
         return [Violation(rule, event.job, problem, tuple(past)) for rule, problem in broken]
 
+    def forget(self, job: JobId) -> None:
+        """Know no more of a job that was pruned."""
+        self.standings.pop(job, None)
+        self._events.pop(job, None)
+
     def of(self, job: JobId) -> tuple[Event, ...]:
         """Return the events of one job."""
         return tuple(self._events.get(job, ()))

@@ -44,7 +44,7 @@ _ANN, _BOB, _CID = WorkerId("ann"), WorkerId("bob"), WorkerId("cid")
 _CLOCKS: Final = {_ANN: 0, _BOB: -50 * SECOND, _CID: 3600 * SECOND}
 """By how much the clock of each process is ahead."""
 
-_names = st.sampled_from([_ANN, _ANN, _ANN, _BOB, _CID])
+NAMES: Final = st.sampled_from([_ANN, _ANN, _ANN, _BOB, _CID])
 _queues = st.sampled_from([QUEUES, QUEUES, QUEUES[:1], QUEUES[1:], QUEUES[::-1]])
 _lengths = st.sampled_from([Duration(s * SECOND) for s in (10, 60)])
 _orders = st.lists(
@@ -57,7 +57,7 @@ _orders = st.lists(
     min_size=1,
     max_size=2,
 )
-_outcomes: st.SearchStrategy[Outcome] = st.sampled_from(
+OUTCOMES: Final[st.SearchStrategy[Outcome]] = st.sampled_from(
     [
         Failed(Error("ValueError", "boom")),
         SUCCEEDED,
@@ -72,7 +72,7 @@ _outcomes: st.SearchStrategy[Outcome] = st.sampled_from(
 )
 _FEW: Final = 2
 _MANY: Final = 8
-_picks = st.integers(0, 7)
+PICKS: Final = st.integers(0, 7)
 _mostly = st.sampled_from([True, True, True, False])
 _acts = st.sampled_from([Kind.REQUEUE, Kind.REQUEUE, Kind.REQUEUE, Kind.CANCEL])
 _crashes = st.builds(CrashPoint, st.integers(1, 8), st.sampled_from(When))
@@ -138,7 +138,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.storage = self.reopen_storage()
 
     @precondition(lambda self: len(self.model.in_states(State.RUNNING, *WAITING)) < _MANY)
-    @rule(who=_names, orders=_orders, replied=_mostly)
+    @rule(who=NAMES, orders=_orders, replied=_mostly)
     def enqueue(
         self, who: WorkerId, orders: Sequence[tuple[str, int, Duration, int]], *, replied: bool
     ) -> None:
@@ -155,11 +155,11 @@ class QueueMachine(RuleBasedStateMachine):
             self.model.accepted.update(ids)
 
     @precondition(lambda self: self.model.unheard())
-    @rule(who=_names, pick=_picks)
+    @rule(who=NAMES, pick=PICKS)
     def enqueue_again(self, who: WorkerId, pick: int) -> None:
         """Enqueue with an id that is taken, which is refused, whole: so a lost reply is learnt after all."""
         now = self._clock(who)
-        old = self.model.known[_picked(self.model.unheard(), pick)]
+        old = self.model.known[picked(self.model.unheard(), pick)]
         try:
             self.storage.enqueue([NewJob(self._mint.mint(now), "work", now), old], now)
         except StorageError:
@@ -168,7 +168,7 @@ class QueueMachine(RuleBasedStateMachine):
             raise AssertionError(f"job {old.id} was accepted twice")
 
     @precondition(lambda self: self.model.in_states(*WAITING))
-    @rule(who=_names, queues=_queues, limit=st.integers(1, 3), length=_lengths, replied=_mostly)
+    @rule(who=NAMES, queues=_queues, limit=st.integers(1, 3), length=_lengths, replied=_mostly)
     def claim(
         self, who: WorkerId, queues: tuple[str, ...], limit: int, length: Duration, *, replied: bool
     ) -> None:
@@ -180,17 +180,17 @@ class QueueMachine(RuleBasedStateMachine):
         self._leases += leases if replied else []
 
     @precondition(lambda self: self._in_force())
-    @rule(who=_names, pick=_picks, more=st.lists(_picks, max_size=2), outcome=_outcomes)
+    @rule(who=NAMES, pick=PICKS, more=st.lists(PICKS, max_size=2), outcome=OUTCOMES)
     def settle(self, who: WorkerId, pick: int, more: list[int], outcome: Outcome) -> None:
         """Settle an attempt that runs, and others in the same batch that may be over."""
-        others = [_picked(self._leases, number) for number in more]
-        self._settle([_picked(self._in_force(), pick), *others], outcome, self._clock(who))
+        others = [picked(self._leases, number) for number in more]
+        self._settle([picked(self._in_force(), pick), *others], outcome, self._clock(who))
 
     @precondition(lambda self: self._taken_over())
-    @rule(who=_names, pick=_picks, outcome=_outcomes)
+    @rule(who=NAMES, pick=PICKS, outcome=OUTCOMES)
     def settle_late(self, who: WorkerId, pick: int, outcome: Outcome) -> None:
         """Settle as a zombie does, whose job runs under another lease."""
-        self._settle([_picked(self._taken_over(), pick)], outcome, self._clock(who))
+        self._settle([picked(self._taken_over(), pick)], outcome, self._clock(who))
 
     def _settle(self, leases: Sequence[Lease], outcome: Outcome, now: Instant) -> None:
         batch = [judge(lease, outcome, now) for lease in leases]
@@ -199,11 +199,11 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.settled(batch, answers, now)
 
     @precondition(lambda self: self._in_force())
-    @rule(who=_names, pick=_picks, outcome=_outcomes, limit=st.integers(0, 2), length=_lengths)
+    @rule(who=NAMES, pick=PICKS, outcome=OUTCOMES, limit=st.integers(0, 2), length=_lengths)
     def exchange(self, who: WorkerId, pick: int, outcome: Outcome, limit: int, length: Duration) -> None:
         """Settle and claim at once."""
         now = self._clock(who)
-        batch = [judge(_picked(self._in_force(), pick), outcome, now)]
+        batch = [judge(picked(self._in_force(), pick), outcome, now)]
         answers, leases, due = self.storage.exchange(batch, who, QUEUES, limit, length, now)
         self.model.read(self.storage)
         self.model.settled(batch, answers, now)
@@ -212,16 +212,16 @@ class QueueMachine(RuleBasedStateMachine):
         self._leases += leases
 
     @precondition(lambda self: self._in_force())
-    @rule(who=_names, pick=_picks, length=_lengths)
+    @rule(who=NAMES, pick=PICKS, length=_lengths)
     def heartbeat(self, who: WorkerId, pick: int, length: Duration) -> None:
         """Renew a lease that is in force."""
-        self._extend(_picked(self._in_force(), pick), length, self._clock(who))
+        self._extend(picked(self._in_force(), pick), length, self._clock(who))
 
     @precondition(lambda self: self._taken_over())
-    @rule(who=_names, pick=_picks, length=_lengths)
+    @rule(who=NAMES, pick=PICKS, length=_lengths)
     def heartbeat_late(self, who: WorkerId, pick: int, length: Duration) -> None:
         """Renew as a zombie does, whose job runs under another lease."""
-        self._extend(_picked(self._taken_over(), pick), length, self._clock(who))
+        self._extend(picked(self._taken_over(), pick), length, self._clock(who))
 
     def _extend(self, lease: Lease, length: Duration, now: Instant) -> None:
         kept = self.storage.extend([lease], Instant(now + length), now)
@@ -229,7 +229,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.extended([lease], kept)
 
     @precondition(lambda self: self.model.in_states(State.RUNNING))
-    @rule(who=_names, at_once=st.booleans())
+    @rule(who=NAMES, at_once=st.booleans())
     def reap(self, who: WorkerId, *, at_once: bool) -> None:
         """Look for leases that ended, and settle them as lost: now, or some time later."""
         now = self._clock(who)
@@ -240,17 +240,17 @@ class QueueMachine(RuleBasedStateMachine):
         self._ended += ended
 
     @precondition(lambda self: self._ended)
-    @rule(who=_names, pick=_picks)
+    @rule(who=NAMES, pick=PICKS)
     def reap_late(self, who: WorkerId, pick: int) -> None:
         """Settle as lost what had ended when a reaper looked: it may be renewed by now, or settled."""
         open_ = [lease for lease in self._ended if self.model.until(lease) is not None]
-        self._settle([_picked(open_ or self._ended, pick)], Lost(), self._clock(who))
+        self._settle([picked(open_ or self._ended, pick)], Lost(), self._clock(who))
 
     @precondition(lambda self: self.model.known)
-    @rule(who=_names, pick=_picks, kind=_acts, state=st.sampled_from(State))
+    @rule(who=NAMES, pick=PICKS, kind=_acts, state=st.sampled_from(State))
     def operate(self, who: WorkerId, pick: int, kind: Kind, state: State) -> None:
         """Requeue or cancel a job, whether or not its state allows that."""
-        job = _picked(self.model.in_states(state) or list(self.model.known), pick)
+        job = picked(self.model.in_states(state) or list(self.model.known), pick)
         now = self._clock(who)
         requeue = kind is Kind.REQUEUE
         answers = self.storage.requeue([job], now) if requeue else self.storage.cancel([job], now, "too late")
@@ -258,7 +258,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.operated(kind, job, answers)
 
     @precondition(lambda self: len(self.model.in_states(*WAITING)) > _FEW)
-    @rule(who=_names, crash=_crashes)
+    @rule(who=NAMES, crash=_crashes)
     def work(self, who: WorkerId, crash: CrashPoint) -> None:
         """Let the engine's worker do all that is due, unless it dies before or after a commit."""
         now = self._clock(who)
@@ -294,5 +294,6 @@ class QueueMachine(RuleBasedStateMachine):
         )
 
 
-def _picked(choices: Sequence[T], number: int) -> T:
+def picked(choices: Sequence[T], number: int) -> T:
+    """Return one of `choices`, whatever the `number`."""
     return choices[number % len(choices)]

@@ -1,28 +1,37 @@
 """What a store must answer and record by its contract: what `jobsim.testing.machine` holds it to."""
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from jobsim.core.decide import LOST, Settlement
 from jobsim.core.events import Event
-from jobsim.core.job import JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.job import Conflict, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.limits import Gate, Lane, Limit, Scope
 from jobsim.core.time import Instant
-from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
+from jobsim.core.transitions import FINAL, TRANSITIONS, WAITING, Kind
 from jobsim.storage.base import Storage
 from jobsim.testing.invariants import History, Violation
+
+_BACK: Final = {kind for (state, kind), to in TRANSITIONS.items() if state is State.RUNNING and to in WAITING}
+Told = tuple[Kind, JobId, int]
+"""What an event must say: what happened, to which job, and its token."""
 
 
 class Model:
     """Follows a store by its log; each method is told of a call, and refuses what came of it if it is wrong.
 
     `known` are the jobs whose enqueue was committed, in that order; `accepted` those of which a process was
-    told.
+    told. `replaced` are those that gave their unique key up while they ran, `limits` those in force.
     """
 
     def __init__(self) -> None:
         self.history = History()
         self.known: dict[JobId, NewJob] = {}
         self.accepted: set[JobId] = set()
+        self.replaced: set[JobId] = set()
+        self.limits: dict[Scope, Limit] = {}
+        self._turns: dict[Scope, Instant] = {}
         self._news: deque[Event] = deque()
         self._seen = 0
 
@@ -41,16 +50,68 @@ class Model:
             self._seen = event.seq
 
     def anything(self) -> None:
-        """Whatever happened, it was sound."""
+        """Whatever happened, it was sound, and nobody started who was to be held back."""
         while self._news:
-            _none(self.history.add(self._news.popleft()))
+            event = self._news[0]
+            if event.kind is Kind.CLAIM:
+                _same(self._enter([event.job], 1, event.at), [event.job], "the jobs that may start are")
+            self._add()
 
-    def enqueued(self, batch: Sequence[NewJob], ids: list[JobId]) -> None:
-        """A batch was accepted, in its order."""
-        _same(ids, [new.id for new in batch], "enqueue returned")
+    def enqueued(self, batch: Sequence[NewJob], ids: list[JobId] | None) -> None:
+        """A batch was accepted, job by job; or refused, where no `ids` came back, as a key is taken."""
+        holders = {self.known[id_].unique_key: id_ for id_ in self._holders()}
+        meant, told, given_up = list[JobId](), list[Told](), list[JobId]()
         for new in batch:
-            self.known[new.id] = new
-            self._take(Kind.ENQUEUE, new.id, 0)
+            holder = None if new.unique_key is None else holders.get(new.unique_key)
+            if holder is not None and new.conflict is Conflict.RAISE:
+                _same(ids, None, "enqueue returned")
+                return
+            if holder is None or new.conflict is Conflict.REPLACE:
+                given_up += [] if holder is None else [holder]
+                told.append((Kind.ENQUEUE, new.id, 0))
+                holder = holders[new.unique_key] = new.id
+            meant.append(holder)
+        _same(ids, meant, "enqueue returned")
+        self.known |= {new.id: new for new in batch if new.id in meant}
+        self._take(*told, *(event for holder in given_up for event in self._given_up(holder)))
+
+    def _holders(self) -> Iterator[JobId]:
+        """Yield the jobs that hold their key, if they have one."""
+        for id_, now in self.history.standings.items():
+            if now.state not in FINAL and id_ not in self.replaced:
+                yield id_
+
+    def _given_up(self, holder: JobId) -> list[Told]:
+        """Return what happens to a holder whose key another takes."""
+        now = self.history.standings.get(holder)
+        if now is None or now.state in WAITING:
+            return [(Kind.CANCEL, holder, now.token if now else 0)]
+        self.replaced.add(holder)
+        return []
+
+    def limited(self, limits: Mapping[Scope, Limit], told: Mapping[Scope, Limit]) -> None:
+        """Limits were put in force, and the store tells which are."""
+        for scope, limit in limits.items():
+            old = self.limits.pop(scope, None)
+            if old is None or old.rate != limit.rate:
+                self._turns.pop(scope, None)
+            self.limits |= {scope: limit} if limit else {}
+        _same(told, self.limits, "the limits in force are")
+
+    def pruned(
+        self, states: Sequence[State], before: Instant, limit: int, number: int, storage: Storage
+    ) -> None:
+        """As many jobs as there were to prune are no more, and nobody else."""
+        ended = {id_: now.finished for id_, now in self.history.standings.items() if now.state in states}
+        old = {id_ for id_, finished in ended.items() if finished is not None and finished < before}
+        gone = self.known.keys() - {job.id for job in storage.find()}
+        _same(number, min(limit, len(old)), "prune returned")
+        _same((len(gone), gone - old), (number, set()), "prune took so many, and others:")
+        for id_ in gone:
+            self.history.forget(id_)
+            del self.known[id_]
+        self.accepted -= gone
+        self.replaced -= gone
 
     def claimed(
         self,
@@ -62,7 +123,8 @@ class Model:
         now: Instant,
     ) -> None:
         """The jobs that are due were claimed, the most urgent first."""
-        _same([lease.id for lease in leases], self._due(queues, now)[:limit], "claim returned")
+        meant_ids = self._enter(self._due(queues, now), limit, now)
+        _same([lease.id for lease in leases], meant_ids, "claim returned")
         for lease in leases:
             new, before = self.known[lease.id], self.history.standings[lease.id]
             meant = lease._replace(
@@ -77,7 +139,24 @@ class Model:
                 payload=new.payload,
             )
             _same(lease, meant, "claim returned")
-            self._take(Kind.CLAIM, lease.id, lease.token)
+        self._take(*((Kind.CLAIM, lease.id, lease.token) for lease in leases))
+
+    def _enter(self, ids: Sequence[JobId], limit: int, now: Instant) -> list[JobId]:
+        """Return who of `ids` may start by the limits in force, the first first."""
+        gate, entered = self._gate(), list[JobId]()
+        for id_ in ids:
+            if len(entered) < limit and gate.enter(self._lane(id_), now):
+                entered.append(id_)
+        self._turns |= gate.moved
+        return entered
+
+    def _gate(self) -> Gate:
+        running = Counter(map(self._lane, self.in_states(State.RUNNING)))
+        return Gate(self.limits, running, self._turns)
+
+    def _lane(self, id_: JobId) -> Lane:
+        new = self.known[id_]
+        return Lane(new.queue, new.kind, new.limit_key)
 
     def _due(self, queues: Sequence[str], now: Instant) -> list[JobId]:
         order = {id_: number for number, id_ in enumerate(self.known)}
@@ -99,20 +178,22 @@ class Model:
             until = self.until(lease)
             right = until is not None and (decision.why.outcome != LOST or until < now)
             expected.append(right)
-            self._take(decision.kind if right else Kind.REFUSE, lease.id, lease.token)
+            kind = Kind.CANCEL if decision.kind in _BACK and lease.id in self.replaced else decision.kind
+            if lease.id in self.history.standings:
+                self._take((kind if right else Kind.REFUSE, lease.id, lease.token))
         _same(answers, expected, "settle returned")
 
     def extended(self, leases: Sequence[Lease], kept: set[JobId]) -> None:
         """The leases in force were renewed, and no others."""
         held = [lease for lease in leases if self.until(lease) is not None]
         for lease in held:
-            self._take(Kind.EXTEND, lease.id, lease.token)
+            self._take((Kind.EXTEND, lease.id, lease.token))
         _same(kept, {lease.id for lease in held}, "extend returned")
 
     def until(self, lease: Lease) -> Instant | None:
         """Return when `lease` ends, if it is in force."""
-        now = self.history.standings[lease.id]
-        return now.lease_until if now.token == lease.token else None
+        now = self.history.standings.get(lease.id)
+        return now.lease_until if now is not None and now.token == lease.token else None
 
     def expired(self, ended: Sequence[Lease], now: Instant) -> None:
         """The leases that ended before now were found, and no others."""
@@ -123,22 +204,36 @@ class Model:
     def operated(self, kind: Kind, job: JobId, answers: list[bool]) -> None:
         """An operator's call did what the transition table allows."""
         before = self.history.standings[job]
-        possible = (before.state, kind) in TRANSITIONS
+        possible = (before.state, kind) in TRANSITIONS and not (kind is Kind.REQUEUE and self._taken(job))
         if possible:
-            self._take(kind, job, before.token)
+            self._take((kind, job, before.token))
+            self.replaced -= {job} if kind is Kind.REQUEUE else set()
         _same(answers, [possible], f"{kind.value} returned")
 
-    def _take(self, kind: Kind, job: JobId, token: int) -> None:
-        """Take in the next event, which must be this one."""
-        told = [(event.kind, event.job, event.token) for event in list(self._news)[:1]]
-        _same(told, [(kind, job, token)], "the log says")
-        _none(self.history.add(self._news.popleft()))
+    def _taken(self, job: JobId) -> bool:
+        """Return whether another holds the key of `job`."""
+        key = self.known[job].unique_key
+        return key is not None and any(self.known[id_].unique_key == key for id_ in self._holders())
+
+    def _take(self, *meant: Told) -> None:
+        """Take in the next events, which must be these; those of different jobs in either order."""
+        told = [(event.kind, event.job, event.token) for event in list(self._news)[: len(meant)]]
+        _same(sorted(told, key=_job), sorted(meant, key=_job), "the log says")
+        for _ in meant:
+            self._add()
+
+    def _add(self) -> None:
+        event = self._news.popleft()
+        if event.kind in _BACK and event.job in self.replaced:
+            raise AssertionError(f"job {event.job} was replaced, and is to wait again: {event.kind.value}")
+        _none(self.history.add(event))
 
     def agrees(self, storage: Storage) -> None:
         """The store holds what its log says, and nothing happened but what was taken in."""
         self.read(storage)
         _same(list(self._news), [], "the log says")
         jobs = storage.find()
+        _same({job.id for job in jobs if job.replaced}, self.replaced, "the jobs that were replaced are")
         _none(self.history.log_equals_state(jobs))
         _none(self.history.conservation(self.accepted))
         _none(self.history.nothing_invented(self.known))
@@ -148,9 +243,15 @@ class Model:
 
     def foresees(self, due: Instant | None, queues: Sequence[str], latest: Instant) -> None:
         """The next job is due when the store says; if some were due by `latest`, it may name any of those."""
-        waiting = [at for _, at in self._waiting(queues)]
+        gate = self._gate()
+        times = [(at, gate.opens(self._lane(id_))) for id_, at in self._waiting(queues)]
+        waiting = [max(at, opens) for at, opens in times if opens is not None]
         right = due in waiting and (due <= latest or due == min(waiting)) if due is not None else not waiting
         _same(due if right else (due, waiting), due, "next_due and the jobs that wait are")
+
+
+def _job(told: Told) -> JobId:
+    return told[1]
 
 
 def _none(found: list[Violation]) -> None:

@@ -9,9 +9,10 @@ from jobsim.storage.base import Storage
 from jobsim.storage.memory import MemoryStorage
 from jobsim.storage.sqlite import Durability, SqliteStorage
 from jobsim.testing.machine import QueueMachine
+from jobsim.testing.machine_terms import TermsMachine
 
 
-class MemoryMachine(QueueMachine):
+class MemoryMachine(TermsMachine):
     """The store in memory."""
 
     def open_storage(self) -> Storage:

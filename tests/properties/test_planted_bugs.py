@@ -1,18 +1,21 @@
-"""The machine finds the bugs that other queues had: each is planted in a store, by its public methods."""
+"""The machine finds the bugs that other queues had: each is planted in a store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from jobsim.core.decide import LOST, Settlement, Why
-from jobsim.core.job import JobId, Lease, NewJob, WorkerId
+from jobsim.core.job import JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
-from jobsim.core.transitions import Kind
+from jobsim.core.transitions import WAITING, Kind
 from jobsim.storage.base import Storage
 from jobsim.storage.memory import MemoryStorage
-from jobsim.testing.machine import QueueMachine
+from jobsim.storage.memory_keys import Keys
+from jobsim.testing.machine_terms import TermsMachine
 
 _NEVER = Instant(2**62)
 
@@ -108,7 +111,117 @@ class EagerReaper(Planted):
         return super().expired(limit, Instant(now + 1), after)
 
 
-BUGS = [BlindSettle, BlindExtend, ForgivingReaper, OneTooMany, HalfBatch, EarlyReply, EagerReaper]
+class SwallowedKey(Planted):
+    """A conflict of unique keys is swallowed, and two jobs hold the key."""
+
+    def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
+        """Accept jobs."""
+        ids = super().enqueue([job._replace(unique_key=None) for job in jobs], now)
+        for job in jobs:
+            row = self._book._table.row(job.id)
+            assert row is not None
+            row.unique_key = job.unique_key
+        return ids
+
+
+class RetriedReplaced(Planted):
+    """A job that gave its unique key up is retried as any other, and meets the new holder."""
+
+    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+        """Write what became of finished attempts."""
+        rows = [row for row in self._book._table if row.replaced]
+        for row in rows:
+            row.replaced = False
+        settled = super().settle(settlements, now)
+        for row in rows:
+            row.replaced = True
+        return settled
+
+
+class TakenByRequeue(Planted):
+    """A requeue does not look whether the key is taken."""
+
+    def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
+        """Make dead letters pending again."""
+        self._book._keys = Keys()
+        return super().requeue(ids, now)
+
+
+class OneMoreRuns(Planted):
+    """A limit is compared with the wrong sign."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: dict[Scope, Limit] = {}
+
+    def set_limits(self, limits: Mapping[Scope, Limit]) -> None:
+        """Put limits in force."""
+        self.told = {scope: limit for scope, limit in {**self.told, **limits}.items() if limit}
+        super().set_limits({scope: self.loosened(limit) for scope, limit in limits.items()})
+
+    def limits(self) -> dict[Scope, Limit]:
+        """Return the limits in force."""
+        return self.told
+
+    def loosened(self, limit: Limit) -> Limit:
+        """Return what is put in force in place of `limit`."""
+        return limit if limit.running is None else replace(limit, running=limit.running + 1)
+
+
+class OneMoreOfKey(OneMoreRuns):
+    """The same, where attempts with one limit key are counted."""
+
+    def loosened(self, limit: Limit) -> Limit:
+        """Return what is put in force in place of `limit`."""
+        number = limit.running_per_key
+        return limit if number is None else replace(limit, running_per_key=number + 1)
+
+
+class ForgottenTurn(Planted):
+    """A rate starts anew at every claim."""
+
+    def claim(
+        self, worker: WorkerId, queues: Sequence[str], limit: int, lease: Duration, now: Instant
+    ) -> list[Lease]:
+        """Claim jobs."""
+        self._book._limits._turns.clear()
+        return super().claim(worker, queues, limit, lease, now)
+
+
+class SpinningDue(Planted):
+    """A job that is held back counts as due, so that workers look for it all the time."""
+
+    def next_due(self, queues: Sequence[str]) -> Instant | None:
+        """Return when the next job can be claimed."""
+        waiting = [job for state in WAITING for job in self.find(states=[state]) if job.queue in queues]
+        return min((job.run_at for job in waiting), default=None)
+
+
+class GreedyPrune(Planted):
+    """Dead letters are pruned without having been asked for."""
+
+    def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
+        """Remove jobs."""
+        return super().prune([*states, State.DEAD_LETTER], before, limit)
+
+
+BUGS = [
+    BlindSettle,
+    BlindExtend,
+    ForgivingReaper,
+    OneTooMany,
+    HalfBatch,
+    EarlyReply,
+    EagerReaper,
+    SwallowedKey,
+    RetriedReplaced,
+    TakenByRequeue,
+    OneMoreRuns,
+    OneMoreOfKey,
+    ForgottenTurn,
+    SpinningDue,
+    GreedyPrune,
+]
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -126,7 +239,7 @@ def test_machine_finds_nothing_without_a_bug() -> None:
 def run(store: type[Planted], examples: int = 150) -> None:
     """Run the machine on `store`, without shrinking."""
 
-    class Machine(QueueMachine):
+    class Machine(TermsMachine):
         def open_storage(self) -> Storage:
             return store()
 
