@@ -2,10 +2,13 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from jobsim import Queue
 from jobsim.core.errors import StorageError
+from jobsim.core.job import State
 from jobsim.core.time import Duration, Instant
 from jobsim.live import news
 from jobsim.live.news import attend
@@ -96,3 +99,26 @@ def test_listening_goes_on_after_an_error(monkeypatch: pytest.MonkeyPatch) -> No
     """A store that cannot be heard just now is tried again."""
     monkeypatch.setattr(news, "_TURN", Duration(0))
     assert rings(fail, enqueue(1)) == 1
+
+
+@pytest.mark.live
+def test_job_of_another_process_wakes_an_idle_worker(tmp_path: Path) -> None:
+    """A worker that would not look by itself for an hour runs what somebody else put into the file."""
+    url, ran = f"sqlite:///{tmp_path}/jobs.db", threading.Semaphore(0)
+    with Queue(url) as queue, Queue(url) as another:  # no connection of theirs is shared
+
+        @queue.job(name="work")
+        def work() -> None:
+            ran.release()
+
+        @another.job(name="work")
+        def call() -> None: ...
+
+        worker = queue.worker(poll="1h").start()
+        for number in range(1, 4):
+            call.enqueue()
+            assert ran.acquire(timeout=60)
+            while another.storage.counts()[State.SUCCEEDED] < number:  # then the worker is idle again
+                pass
+        worker.stop()
+        assert worker.wait(60)
