@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import apsw
 
-from jobsim.core.job import Lease, WorkerId
+from jobsim.core.job import KEY_LENGTH, Lease, WorkerId
 from jobsim.core.limits import Gate, Lane
 from jobsim.core.time import Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
@@ -26,12 +26,20 @@ _DUE: Final = statement("due")
 _PROMOTE: Final = statement("promote")
 _CLAIMABLE: Final = statement("claimable")
 _LIMITED_READY: Final = statement("limited_ready")
-_LANES_READY: Final = statement("lanes_ready")
-_LANES_LATER: Final = statement("lanes_later")
+_KINDS_READY: Final = statement("kinds_ready")
+_KINDS_LATER: Final = statement("kinds_later")
+_SOME: Final = statement("lanes_ready") + "\nLIMIT ?4"
+_MOST_URGENT: Final = statement("lanes_ready") + "\nORDER BY priority DESC, run_at, id LIMIT ?4"
+_EARLIEST: Final = statement("lanes_later") + "\nORDER BY run_at LIMIT ?4"
 _CLAIMABLE_OF_LANE: Final = statement("claimable_of_lane")
 _START: Final = statement("start")
 _LEASES: Final = statement("leases")
 _NEXT_DUE: Final = statement("next_due")
+
+_NO_KEY: Final = "\0" * (KEY_LENGTH + 1)
+"""A limit key that no job has: what holds for its lane holds for all of the kind."""
+
+_EVER: Final = Instant(2**63 - 1)
 
 Urgency = tuple[int, Instant, int]
 """What a claim goes by: the priority with its sign changed, when the job was due, and its key."""
@@ -76,17 +84,17 @@ def claim(
 def _chosen(cursor: apsw.Cursor, queues: Sequence[str], limit: int, now: Instant) -> list[int]:
     """Return the keys of the jobs to start, in their order."""
     found: list[Urgency] = []
-    heads: list[Row] = []
+    limited = []
     for queue in queues:
         found += map(_urgency, cursor.execute(_CLAIMABLE, (queue, now, limit)).fetchall())
         if cursor.execute(_LIMITED_READY, (queue,)).fetchall()[0][0]:
-            heads += cursor.execute(_LANES_READY, (queue,)).fetchall()
+            limited.append(queue)
     if len(queues) > 1:
         found.sort()
-    if not heads:
+    if not limited:
         return [key for _, _, key in found[:limit]]
-    passing = gate(cursor)
-    lines = [_line(cursor, head, limit, passing, now) for head in heads]
+    passing, full = gate(cursor)
+    lines = [line for queue in limited for line in _lines(cursor, queue, limit, passing, full, now)]
     chosen: list[int] = []
     for (_, _, key), lane in merge(zip(found, repeat(None)), *lines):
         if lane is None or passing.enter(lane, now):
@@ -97,29 +105,41 @@ def _chosen(cursor: apsw.Cursor, queues: Sequence[str], limit: int, now: Instant
     return chosen
 
 
-def _urgency(row: Row) -> Urgency:
+def _urgency(row: Sequence[Any]) -> Urgency:
     priority, run_at, key = row
     return -priority, run_at, key
 
 
+def _lines(
+    cursor: apsw.Cursor, queue: str, limit: int, passing: Gate, full: int, now: Instant
+) -> Iterator[Iterator[tuple[Urgency, Lane]]]:
+    """Yield the lanes of a queue to choose from, each as its jobs.
+
+    Of the lanes of one kind no more than `full` can be closed by their key alone, so that behind the `limit`
+    most urgent ones of the others nobody can have a turn.
+    """
+    kinds: list[Row] = cursor.execute(_KINDS_READY, (queue,)).fetchall()
+    for (kind,) in kinds:
+        if passing.room(Lane(queue, kind, _NO_KEY), now) == 0:
+            continue
+        heads: list[Row] = cursor.execute(_MOST_URGENT, (queue, kind, now, limit + full)).fetchall()
+        for key, *head in heads:
+            yield _line(cursor, Lane(queue, kind, key), _urgency(head), limit, passing, now)
+
+
 def _line(
-    cursor: apsw.Cursor, head: Row, limit: int, passing: Gate, now: Instant
+    cursor: apsw.Cursor, lane: Lane, first: Urgency, limit: int, passing: Gate, now: Instant
 ) -> Iterator[tuple[Urgency, Lane]]:
     """Yield the jobs of a lane, as long as one may start; more than its first are fetched only when asked."""
-    lane, first = Lane(*head[:3]), _urgency(head[3:])
     if passing.room(lane, now) == 0:
         return
-    _, run_at, key = first
-    if run_at <= now:
-        yield first, lane
+    yield first, lane
     room = passing.room(lane, now)
     if room == 0:
         return
-    # The first comes again, where it was due; with it, nobody is left out.
-    most = limit if room is None else min(limit, room + 1)
-    for row in cursor.execute(_CLAIMABLE_OF_LANE, (*lane, now, most)).fetchall():
-        if row[2] != key:
-            yield _urgency(row), lane
+    most = limit if room is None else min(limit, room + 1)  # the first comes again
+    for row in cursor.execute(_CLAIMABLE_OF_LANE, (*lane, now, most)).fetchall()[1:]:
+        yield _urgency(row), lane
 
 
 def next_due(cursor: apsw.Cursor, queues: Sequence[str]) -> Instant | None:
@@ -138,12 +158,16 @@ def next_due(cursor: apsw.Cursor, queues: Sequence[str]) -> Instant | None:
 
 
 def _openings(cursor: apsw.Cursor, queues: Sequence[str]) -> Iterator[Instant]:
-    """Yield when a job of each lane can start, where others need not end before."""
-    passing = gate(cursor)
+    """Yield when jobs for which there is a limit can start, the earliest among them."""
+    passing, full = gate(cursor)
     for queue in queues:
-        for sql in (_LANES_READY, _LANES_LATER):
-            heads: list[Row] = cursor.execute(sql, (queue,)).fetchall()
-            for *lane, _, run_at, _ in heads:
-                opens = passing.opens(Lane(*lane))
-                if opens is not None:
-                    yield max(run_at, opens)
+        for kinds, heads in ((_KINDS_READY, _SOME), (_KINDS_LATER, _EARLIEST)):
+            found: list[Row] = cursor.execute(kinds, (queue,)).fetchall()
+            for (kind,) in found:
+                if passing.opens(Lane(queue, kind, _NO_KEY)) is not None:
+                    # All lanes open at the same time, but for those that are closed by their key.
+                    rows: list[Row] = cursor.execute(heads, (queue, kind, _EVER, full + 1)).fetchall()
+                    for key, _, run_at, _ in rows:
+                        opens = passing.opens(Lane(queue, kind, key))
+                        if opens is not None:
+                            yield max(run_at, opens)

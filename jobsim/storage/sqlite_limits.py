@@ -31,13 +31,13 @@ def limited(cursor: Cursor) -> tuple[set[str], set[str]]:
     return queues, {name for by, name in scopes if by == By.KIND}
 
 
-def gate(cursor: Cursor) -> Gate:
-    """Return who may start just now."""
+def gate(cursor: Cursor) -> tuple[Gate, int]:
+    """Return who may start just now, and in how many lanes attempts run."""
     rows: list[Row] = cursor.execute(LIMITS).fetchall()
     limits = dict(map(limit_of, rows))
     turns = {scope: row[-1] for scope, row in zip(limits, rows, strict=True) if row[-1] is not None}
     running = {Lane(*lane): number for *lane, number in cursor.execute(_RUNNING).fetchall()}
-    return Gate(limits, running, turns)
+    return Gate(limits, running, turns), len(running)
 
 
 def move_turns(cursor: Cursor, passed: Gate) -> None:

@@ -57,20 +57,22 @@ def test_cost_of_a_claim_does_not_grow(crowd: str) -> None:
     storage.close()
 
 
-def held_back(count: int, run_at: float) -> SqliteStorage:
+def held_back(count: int, run_at: float, *, lanes: bool) -> SqliteStorage:
     """Return a store where so many jobs wait behind a limit that is full, ready or to come."""
     storage = SqliteStorage(":memory:")
     storage.set_limits({Scope(By.KIND, "crowd"): Limit(running=1)})
     add(storage, new(800_000, kind="crowd"))
     claim(storage)
-    add(storage, *(new(n, kind="crowd", priority=1, run_at=at(run_at)) for n in range(count)))
+    crowd = [new(n, kind="crowd", priority=1, run_at=at(run_at)) for n in range(count)]
+    add(storage, *(job._replace(limit_key=str(n)) if lanes else job for n, job in enumerate(crowd)))
     return storage
 
 
 @pytest.mark.parametrize("run_at", [0, 500])
-def test_jobs_behind_a_full_limit_cost_the_others_nothing(run_at: float) -> None:
-    """However many are held back at a higher priority, a claim passes them by in one step."""
-    few, many = held_back(2, run_at), held_back(20_000, run_at)
+@pytest.mark.parametrize("lanes", [False, True])
+def test_jobs_behind_a_full_limit_cost_the_others_nothing(run_at: float, lanes: bool) -> None:
+    """However many are held back at a higher priority, in however many lanes, a claim passes them by."""
+    few, many = held_back(2, run_at, lanes=lanes), held_back(20_000, run_at, lanes=lanes)
     assert all(more <= less * 1.2 for more, less in zip(cost(many), cost(few), strict=True))
     few.close()
     many.close()
