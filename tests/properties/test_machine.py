@@ -8,7 +8,6 @@ from hypothesis import settings
 from jobsim.storage.base import Storage
 from jobsim.storage.memory import MemoryStorage
 from jobsim.storage.sqlite import Durability, SqliteStorage
-from jobsim.testing.machine import QueueMachine
 from jobsim.testing.machine_terms import TermsMachine
 
 
@@ -20,7 +19,7 @@ class MemoryMachine(TermsMachine):
         return MemoryStorage()
 
 
-class SqliteMachine(QueueMachine):
+class SqliteMachine(TermsMachine):
     """The store on SQLite, in memory: the same statements without the waiting for a disk."""
 
     def open_storage(self) -> Storage:
@@ -28,7 +27,7 @@ class SqliteMachine(QueueMachine):
         return SqliteStorage(":memory:")
 
 
-class SqliteFileMachine(QueueMachine):
+class SqliteFileMachine(TermsMachine):
     """The store on SQLite, in a file that another process opens where the one before has died."""
 
     def open_storage(self) -> Storage:
