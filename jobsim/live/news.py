@@ -1,7 +1,7 @@
 """What goes on beside a worker: hearing of new jobs, and looking at the clock of the store's server."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from typing import Final
 
@@ -22,19 +22,16 @@ _LOOK: Final = 10 * SECOND
 """How old the last look at the server's clock may get."""
 
 
-class _Bell:
-    """Rings `bell`, which other threads may ring, where news is of work for the workers of `queues`.
+class _Look:
+    """Rings `bell` only where there is work for the workers of `queues`.
 
-    Every claim and settlement of other processes may be news. To look is cheap and disturbs nobody, where a
-    claim in vain would have those others wait.
+    Of a file, every claim and settlement of other processes is news. To look is cheap and disturbs nobody,
+    where a claim in vain would have those others wait.
     """
 
-    def __init__(
-        self, storage: Storage, queues: Sequence[str], clock: Callable[[], Instant], bell: Signal
-    ) -> None:
+    def __init__(self, storage: Storage, queues: Sequence[str], bell: Signal) -> None:
         self._storage = storage
         self._queues = queues
-        self._clock = clock
         self._bell = bell
         self._foreseen: Instant | None = None
 
@@ -42,7 +39,7 @@ class _Bell:
         """Ring if a job is due, or one is to come earlier or later than was foreseen."""
         before, self._foreseen = self._foreseen, self._storage.next_due(self._queues)
         due = self._foreseen
-        if due is not None and (due <= self._clock() or due != before):
+        if due is not None and (due <= now() or due != before):
             self._bell.ring()
 
 
@@ -61,14 +58,15 @@ def attend(
     watch = storage.watch() if isinstance(storage, Watchable) else None
     if watch is None and clock is None:
         return
-    bells = _Bell(storage, queues, now if clock is None else clock.now, bell)
+    # A server tells of new jobs alone, and to look there would be a way to it and back.
+    ring = _Look(storage, queues, bell).ring if clock is None else bell.ring
     with closing(watch) if watch is not None else nullcontext():
         while not ended.is_set():
             try:
                 if watch is None:
                     ended.wait(_TURN.seconds)
                 elif watch.wait(_TURN):
-                    bells.ring()
+                    ring()
                     ended.wait(_BREATH_S)
                 if clock is not None:
                     clock.look_after(_LOOK)

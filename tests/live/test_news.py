@@ -12,6 +12,7 @@ from jobsim.core.job import State
 from jobsim.core.time import Duration, Instant
 from jobsim.live import news
 from jobsim.live.news import attend
+from jobsim.runtime.clock import ServerClock
 from jobsim.storage.memory import MemoryStorage
 from jobsim.testing.conformance_base import BEGAN, add, at, claim, new
 
@@ -93,6 +94,14 @@ def test_job_for_later_rings_once() -> None:
     """Its worker then knows when to look, until something is to come earlier."""
     assert rings(enqueue(1, FAR_OFF), nothing, nothing) == 1
     assert rings(enqueue(1, FAR_OFF), enqueue(2, Instant(FAR_OFF - 1)), nothing) == 2
+
+
+def test_news_of_a_server_rings_at_once() -> None:
+    """It tells of new jobs alone; to ask it for them first would take as long as to claim them."""
+    ended, bell = threading.Event(), Bell()
+    storage = Scripted(ended, nothing, nothing)
+    attend(storage, (QUEUE,), ServerClock(lambda: BEGAN), bell, ended)
+    assert bell.rings == 2
 
 
 def test_listening_goes_on_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
