@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from jobsim.core.job import Lease, WorkerId
-from jobsim.core.limits import Gate, Scope
+from jobsim.core.limits import Gate, Lane, Scope
 from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
 from jobsim.storage.postgres_limits import earliest, gate_of
@@ -65,7 +65,7 @@ def claim(session: Session, now: Instant, order: Order) -> Callable[[], Claimed]
             raise MoreDue
         rows = claimed.fetchall()
         if rows and rows[0][0] is None:
-            return _by_lanes(session, now, order, [(row[5], row[4]) for row in rows])
+            return _by_lanes(session, now, order, names)
         leases = _leases(rows, order.limit)
         due: Instant | None = rows[order.limit][1] if len(rows) > order.limit else _next_due(session, names)
         return Claimed(leases, due, 0)
@@ -82,11 +82,12 @@ def _start(
     return session.run("claim", names, now, limit, _CLAIMED, until, order.number, Kind.CLAIM, worker, *lines)
 
 
-def _by_lanes(session: Session, now: Instant, order: Order, lines: list[Line]) -> Claimed:
+def _by_lanes(session: Session, now: Instant, order: Order, names: str) -> Claimed:
     """Take jobs where some are in lanes: the most urgent of those that may start."""
+    lines = session.run("lanes", names)
     gate = _gate(session)
-    limited = {line: lane_of(*line) for line in lines}
-    if open_ := [line for line in lines if gate.room(limited[line], now) != 0]:
+    limited: dict[Line, Lane] = {line: lane_of(*line) for line in lines.fetchall()}
+    if open_ := [line for line, lane in limited.items() if gate.room(lane, now) != 0]:
         gate = _gate_of_ones_own(session, open_)
     rooms = {line: gate.room(limited[line], now) for line in open_}
     fronts = {line: order.limit if room is None else min(room, order.limit) for line, room in rooms.items()}
@@ -102,7 +103,7 @@ def _by_lanes(session: Session, now: Instant, order: Order, lines: list[Line]) -
     if taken:
         leases = _leases(_start(session, now, order, "{}", taken, shares).fetchall(), taken)
         _move(session, gate.moved)
-    due = earliest(session.run("next_due", texts(map(stored, order.queues))).fetchall(), gate)
+    due = earliest(session.run("next_due", names).fetchall(), gate)
     return Claimed(leases, due, sum(number for (_, lane), number in shares.items() if lane))
 
 

@@ -1,18 +1,14 @@
 -- pending, failed -> running, for the first of the ready jobs, and one more row to tell whether others wait.
 -- How many come from each queue is seen first; then they are taken, past those that others are just taking.
 -- One that another process, whose clock is ahead, has marked too early is left out.
--- Where jobs of the queues are in lanes, nothing is taken, and these lanes are answered: what may start is for
+-- Where jobs of the queues are in lanes nothing is taken, and that is answered: what may start is for
 -- `core.limits` to say, and is asked for by a second call, which names the lanes and how many come from each.
-WITH RECURSIVE lane (queue, name) AS (
-    SELECT queue.name, (
-        SELECT lane FROM jobsim.job WHERE queue = queue.name AND lane > '' AND ready ORDER BY lane LIMIT 1
-    ) FROM unnest($1::text[]) AS queue (name)
-    UNION ALL
-    SELECT queue, (
-        SELECT lane FROM jobsim.job WHERE queue = lane.queue AND lane > lane.name AND ready ORDER BY lane LIMIT 1
-    ) FROM lane WHERE name IS NOT NULL
-), laned AS MATERIALIZED (
-    SELECT queue, name FROM lane WHERE name IS NOT NULL
+WITH laned AS MATERIALIZED (
+    SELECT FROM unnest($1::text[]) AS queue (name)
+    CROSS JOIN LATERAL (
+        SELECT FROM jobsim.job WHERE queue = queue.name AND lane > '' AND ready LIMIT 1
+    ) AS any_of_it
+    LIMIT 1
 ), share AS MATERIALIZED (
     SELECT name AS queue, '' AS lane, count(*) AS number FROM (
         SELECT queue.name FROM unnest($1) AS queue (name)
@@ -61,4 +57,4 @@ SELECT * FROM (
     FROM pick OFFSET $3
 ) AS next
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, name, queue, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM laned
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM laned
