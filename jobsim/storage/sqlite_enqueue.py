@@ -57,7 +57,7 @@ def _write(cursor: Cursor, names: Names, jobs: Sequence[NewJob], now: Instant) -
             limit,
             limit,
             None if unique_key is None else storable(unique_key),
-            storable(limit_key),
+            limit_key and storable(limit_key),
             queue in queues or kind in kinds,
         )
         for id_, kind, run_at, queue, _, limit, priority, unique_key, _, limit_key in jobs

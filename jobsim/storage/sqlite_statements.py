@@ -53,7 +53,7 @@ class Insert:
     What its text calls ``?1``, ``?2`` and so on is the same in every row.
     """
 
-    _MOST: Final = 64
+    _MOST: Final = 128
 
     def __init__(self, name: str) -> None:
         text = statement(name)

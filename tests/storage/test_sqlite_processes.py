@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Final
 
 import pytest
 
-from jobsim.core.job import State
+from jobsim.core.job import JobId, State
+from jobsim.core.limits import By, Limit, Scope
+from jobsim.core.transitions import Kind
 from jobsim.storage.sqlite import SqliteStorage
-from jobsim.testing.conformance_base import add, at, claim, job_id, new
+from jobsim.testing.conformance_base import add, at, claim, job_id, lose, new, settle
 from jobsim.testing.invariants import verify
 
 pytestmark = pytest.mark.live
@@ -19,7 +22,7 @@ pytestmark = pytest.mark.live
 HEAD: Final = """
 import os, sys
 from jobsim.core.errors import StorageError
-from jobsim.core.job import WorkerId
+from jobsim.core.job import State, WorkerId
 from jobsim.storage.sqlite import SqliteStorage
 from jobsim.testing.conformance_base import *
 path, me = sys.argv[1], int(sys.argv[2])
@@ -115,6 +118,57 @@ def test_processes_that_write_at_once_wait_for_each_other(path: Path) -> None:
     accepted = [job_id(me * 1_000 + number) for me in range(4) for number in range(100)]
     assert len(storage.find()) == 400
     verify(storage.events(), accepted=accepted, jobs=storage.find())
+    storage.close()
+
+
+LIMITED: Final = """
+storage = SqliteStorage(path)
+pause()
+worker = WorkerId(f"worker {me}")
+while storage.counts()[State.PENDING]:
+    for lease in claim(storage, limit=me + 1, worker=worker):
+        storage.settle([Settlement(lease, SUCCEED)], at(1))
+"""
+
+
+def test_processes_keep_a_limit_together(path: Path) -> None:
+    """Claims made at the same time never both take the last place, and no place is lost: all jobs are run."""
+    storage = SqliteStorage(path)
+    storage.set_limits({Scope(By.KIND, "mail"): Limit(running=3, running_per_key=2)})
+    add(storage, *(new(n, limit_key="ab"[n % 2]) for n in range(200)))
+    together(LIMITED, path, 4)
+    running: set[JobId] = set()
+    most = 0
+    for event in storage.events():
+        if event.kind is Kind.CLAIM:
+            running.add(event.job)
+        else:
+            running.discard(event.job)
+        most = max(most, len(running))
+        assert max(Counter(job % 2 for job in running).values(), default=0) <= 2
+    assert 1 < most <= 3
+    assert storage.counts()[State.SUCCEEDED] == 200
+    storage.close()
+
+
+DIES: Final = """
+storage = SqliteStorage(path)
+claim(storage)
+pause()
+"""
+
+
+def test_place_of_a_killed_process_is_free_with_its_lease(path: Path) -> None:
+    """Nothing but the running job holds a place, so that whoever settles it gives the place back."""
+    storage = SqliteStorage(path)
+    storage.set_limits({Scope(By.KIND, "mail"): Limit(running=1)})
+    add(storage, new(1), new(2))
+    with process(DIES, path):
+        pass
+    assert claim(storage, now=at(59)) == []
+    [lost] = storage.expired(9, at(61))
+    assert settle(storage, lost, lose(at(500)), now=at(61))
+    assert [lease.id for lease in claim(storage, now=at(61))] == [job_id(2)]
     storage.close()
 
 
