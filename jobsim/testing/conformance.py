@@ -11,7 +11,7 @@ import pytest
 
 _GROUPS = (
     *("enqueue", "claim", "settle", "exchange", "lease", "operator", "reading", "history"),
-    *("unique", "limits", "prune"),
+    *("unique", "rates", "limits", "prune"),
 )
 pytest.register_assert_rewrite(*(f"jobsim.testing.conformance_{group}" for group in _GROUPS))
 
