@@ -1,5 +1,6 @@
 """How a SQLite database hands out jobs. All happens within a transaction of the caller's."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import repeat
@@ -29,6 +30,7 @@ _LIMITED_READY: Final = statement("limited_ready")
 _KINDS_READY: Final = statement("kinds_ready")
 _KINDS_LATER: Final = statement("kinds_later")
 _SOME: Final = statement("lanes_ready") + "\nLIMIT ?4"
+_CLAIMABLE_OF_KIND: Final = statement("claimable_of_kind")
 _MOST_URGENT: Final = statement("lanes_ready") + "\nORDER BY priority DESC, run_at, id LIMIT ?4"
 _EARLIEST: Final = statement("lanes_later") + "\nORDER BY run_at LIMIT ?4"
 _CLAIMABLE_OF_LANE: Final = statement("claimable_of_lane")
@@ -38,6 +40,9 @@ _NEXT_DUE: Final = statement("next_due")
 
 _NO_KEY: Final = "\0" * (KEY_LENGTH + 1)
 """A limit key that no job has: what holds for its lane holds for all of the kind."""
+
+_WINDOW: Final = 2
+"""How many times as many jobs as may start are looked at before their lanes are."""
 
 _EVER: Final = Instant(2**63 - 1)
 
@@ -113,18 +118,35 @@ def _urgency(row: Sequence[Any]) -> Urgency:
 def _lines(
     cursor: apsw.Cursor, queue: str, limit: int, passing: Gate, full: int, now: Instant
 ) -> Iterator[Iterator[tuple[Urgency, Lane]]]:
-    """Yield the lanes of a queue to choose from, each as its jobs.
-
-    Of the lanes of one kind no more than `full` can be closed by their key alone, so that behind the `limit`
-    most urgent ones of the others nobody can have a turn.
-    """
+    """Yield the jobs of a queue to choose from, for which there is a limit, in lines by their urgency."""
     kinds: list[Row] = cursor.execute(_KINDS_READY, (queue,)).fetchall()
     for (kind,) in kinds:
         if passing.room(Lane(queue, kind, _NO_KEY), now) == 0:
             continue
+        # A start of another kind may close a lane of this one, but is itself one of `limit`.
+        most = _WINDOW * (limit + full)
+        first = _first(cursor, queue, kind, most, now)
+        if len(first) < most or _can_start(first, passing, now) >= limit:
+            yield iter(first)
+            continue
+        # Of the lanes no more than `full` can be closed by their key alone, so that behind the `limit` most
+        # urgent ones of the others nobody can have a turn.
         heads: list[Row] = cursor.execute(_MOST_URGENT, (queue, kind, now, limit + full)).fetchall()
         for key, *head in heads:
             yield _line(cursor, Lane(queue, kind, key), _urgency(head), limit, passing, now)
+
+
+def _first(cursor: apsw.Cursor, queue: str, kind: str, most: int, now: Instant) -> list[tuple[Urgency, Lane]]:
+    """Return the most urgent ready jobs of a kind, whether they may start or not."""
+    rows: list[Row] = cursor.execute(_CLAIMABLE_OF_KIND, (queue, kind, now, most)).fetchall()
+    return [(_urgency(row), Lane(queue, kind, key)) for key, *row in rows]
+
+
+def _can_start(jobs: Iterable[tuple[Urgency, Lane]], passing: Gate, now: Instant) -> int:
+    """Return how many of `jobs` their keys let start."""
+    lanes = Counter(lane for _, lane in jobs)
+    rooms = ((number, passing.room(lane, now)) for lane, number in lanes.items())
+    return sum(number if room is None else min(number, room) for number, room in rooms)
 
 
 def _line(

@@ -1,6 +1,7 @@
 """The SQLite store with very many jobs: what a claim costs, and in which order it comes."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,35 @@ def test_jobs_behind_a_full_limit_cost_the_others_nothing(run_at: float, lanes: 
     assert all(more <= less * 1.2 for more, less in zip(cost(many), cost(few), strict=True))
     few.close()
     many.close()
+
+
+def a_job_each(customers: int) -> SqliteStorage:
+    """Return a store where each of so many customers may run one job at a time, and all wait in turn."""
+    storage = SqliteStorage(":memory:")
+    storage.set_limits({Scope(By.KIND, "mail"): Limit(running_per_key=1)})
+    add(storage, *(new(n, limit_key=str(n % customers)) for n in range(8_000)))
+    assert len(claim(storage, limit=10)) == 10
+    return storage
+
+
+def test_lanes_that_are_open_cost_a_claim_nothing() -> None:
+    """Where the most urgent jobs may start, it does not matter how many lanes there are behind them."""
+    few, many = a_job_each(40), a_job_each(4_000)
+    costs = [steps(storage, partial(claim, storage, limit=5)) for storage in (few, many)]
+    assert costs[1] <= costs[0] * 1.2
+    few.close()
+    many.close()
+
+
+def test_jobs_of_a_closed_lane_are_passed_by_lane_by_lane() -> None:
+    """Where the most urgent jobs are all of one customer, those of others get their turn, in their order."""
+    storage = SqliteStorage(":memory:")
+    storage.set_limits({Scope(By.KIND, "mail"): Limit(running_per_key=1)})
+    add(storage, *(new(n, limit_key="large") for n in range(1_000)))
+    add(storage, *(new(n, limit_key=str(n % 7), priority=-(n % 3)) for n in range(1_000, 1_020)))
+    taken = [lease.id for lease in claim(storage, limit=4)]
+    assert taken == [job_id(0), job_id(1_002), job_id(1_005), job_id(1_008)]
+    storage.close()
 
 
 def test_limit_for_others_costs_a_claim_next_to_nothing() -> None:

@@ -62,7 +62,10 @@ CREATE INDEX jobsim_job_leased ON jobsim_job (lease_until) WHERE lease_until IS 
 CREATE UNIQUE INDEX jobsim_job_unique ON jobsim_job (unique_key)
 WHERE unique_key IS NOT NULL AND finished IS NULL AND replaced = 0;
 
--- Those whom a limit may hold back stand lane by lane, so that a full lane is passed by in one step.
+-- Those whom a limit may hold back stand in their order, and also lane by lane, so that a full lane is passed
+-- by in one step.
+CREATE INDEX jobsim_job_limited_urgent ON jobsim_job (queue, kind, priority DESC, run_at)
+WHERE limited = 1 AND ready = 1;
 CREATE INDEX jobsim_job_limited_ready ON jobsim_job (queue, kind, limit_key, priority DESC, run_at)
 WHERE limited = 1 AND ready = 1;
 CREATE INDEX jobsim_job_limited_later ON jobsim_job (queue, kind, limit_key, run_at)
