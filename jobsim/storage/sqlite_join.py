@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import apsw
@@ -96,9 +97,9 @@ def _joined(connection: object) -> _Joined:
 def _check_file(joined: _Joined, path: str) -> None:
     rows: list[Row] = joined.cursor().execute(_MAIN_FILE).fetchall()
     file: str = rows[0][0]
-    if not os.path.exists(path):  # noqa: PTH110  # as `resolved` says it
+    if not Path(path).exists():
         raise StorageError(f"there is no database {path}; see that the name is right")
-    if not file or identity(file) != identity(path):
+    if not (file and Path(file).exists() and identity(file) == identity(path)):
         raise ConfigError(
             f"connection: it is to {file or 'a database in memory'}, but the jobs are in {path}; "
             f"both must be the same file"
