@@ -1,6 +1,7 @@
 """The store on PostgreSQL, through psycopg 3: jobs in a schema of a database, shared by all who connect."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from psycopg import errors
@@ -16,7 +17,7 @@ from jobsim.storage.postgres_claim import MoreDue
 from jobsim.storage.postgres_connections import Connections
 from jobsim.storage.postgres_database import Database
 from jobsim.storage.postgres_enqueue import refuse_taken
-from jobsim.storage.postgres_limits import earliest, gate_of, limit_of
+from jobsim.storage.postgres_limits import limit_of, next_due
 from jobsim.storage.postgres_rows import event_of, job_of, lease_of, stored
 from jobsim.storage.postgres_schema import checked
 from jobsim.storage.postgres_statements import texts
@@ -128,11 +129,7 @@ class PostgresStorage:
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return when the next waiting job of `queues` can be claimed, or `None`."""
-        rows = self._database.glance(tuple, "next_due", texts(map(stored, queues)))
-        if not any(lane for _, lane, _ in rows):
-            return earliest(rows, gate_of((), ()))
-        limits, running = (self._database.glance(tuple, name) for name in ("limits", "running"))
-        return earliest(rows, gate_of(limits, running))
+        return next_due(partial(self._database.glance, tuple), queues)
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
         """Make dead letters pending again, due now; `False` where that is not possible."""

@@ -8,7 +8,7 @@ from jobsim.core.job import Lease, WorkerId
 from jobsim.core.limits import Gate, Lane, Scope
 from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
-from jobsim.storage.postgres_limits import earliest, gate_of
+from jobsim.storage.postgres_limits import gate_of, next_due
 from jobsim.storage.postgres_rows import lane_of, lease_of, stored
 from jobsim.storage.postgres_session import Cursor, Session
 from jobsim.storage.postgres_statements import numbers, texts
@@ -67,7 +67,7 @@ def claim(session: Session, now: Instant, order: Order) -> Callable[[], Claimed]
         if rows and rows[0][0] is None:
             return _by_lanes(session, now, order, names)
         leases = _leases(rows, order.limit)
-        due: Instant | None = rows[order.limit][1] if len(rows) > order.limit else _next_due(session, names)
+        due: Instant | None = rows[order.limit][1] if len(rows) > order.limit else _next_due(session, order)
         return Claimed(leases, due, 0)
 
     return answer
@@ -103,7 +103,7 @@ def _by_lanes(session: Session, now: Instant, order: Order, names: str) -> Claim
     if taken:
         leases = _leases(_start(session, now, order, "{}", taken, shares).fetchall(), taken)
         _move(session, gate.moved)
-    due = earliest(session.run("next_due", names).fetchall(), gate)
+    due = _next_due(session, order)
     return Claimed(leases, due, sum(number for (_, lane), number in shares.items() if lane))
 
 
@@ -136,11 +136,9 @@ def _move(session: Session, turns: dict[Scope, Instant]) -> None:
         session.run("turns", by, names, numbers(turns.values()))
 
 
-def _next_due(session: Session, names: str) -> Instant | None:
-    """Return when the next job of queues can start, as this transaction sees it."""
-    rows = session.run("next_due", names).fetchall()
-    gate = _gate(session) if any(lane for _, lane, _ in rows) else gate_of((), ())
-    return earliest(rows, gate)
+def _next_due(session: Session, order: Order) -> Instant | None:
+    """Return when the next job can start, as this transaction sees it."""
+    return next_due(lambda *statement: session.run(*statement).fetchall(), order.queues)
 
 
 def _leases(rows: list[Row], limit: int) -> list[Lease]:

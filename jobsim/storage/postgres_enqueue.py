@@ -23,7 +23,7 @@ SOON: Final = SECOND
 
 _GIVING_WAY: Final = Why("cancelled", REPLACED)
 _PENDING: Final = TRANSITIONS[None, Kind.ENQUEUE]
-_RACES: Final = 20
+_RACES: Final = 50
 """How often a key may be taken and given up again by others before an enqueue gives up."""
 
 
@@ -92,7 +92,7 @@ class _Keyed:
         replaces = any(job.conflict is Conflict.REPLACE for job in jobs)
         self._why = names.why(session, _GIVING_WAY) if replaces else None
         self._rows: list[int] = []
-        self._races = 0
+        self._skipped: list[JobId] = []
 
     def enqueue(self) -> list[JobId]:
         """Store the batch and return the ids."""
@@ -100,15 +100,28 @@ class _Keyed:
         order = sorted(range(len(self._jobs)), key=self._place)
         for low in range(0, len(order), CHUNK):
             places = order[low : low + CHUNK]
+            races = 0
             while places:
-                places = self._round(places)
+                places, raced = self._round(places)
+                races += raced
+                if races > _RACES:
+                    raise StorageBusy(
+                        "others take and give up the same unique keys; nothing was kept, try again"
+                    )
+        self._check_skipped()
         return self._ids
+
+    def _check_skipped(self) -> None:
+        """Refuse ids that are taken; of jobs that were written the database has done so."""
+        if self._skipped:
+            for (uuid,) in self._session.run("known", uuids(self._skipped)).fetchall():
+                raise StorageError(f"job {JobId.from_bytes(uuid)} is there already; nothing was accepted")
 
     def _place(self, place: int) -> tuple[str, int]:
         return self._jobs[place].unique_key or "", place
 
-    def _round(self, places: Sequence[int]) -> list[int]:
-        """Enqueue the first job of each key; return the places of those that are still to be."""
+    def _round(self, places: Sequence[int]) -> tuple[list[int], bool]:
+        """Enqueue the first job of each key; return the places still to be, and whether a holder has left."""
         first, later = self._firsts(places)
         made = self._hold(first)
         taken = [place for place in first if place not in made]
@@ -117,16 +130,15 @@ class _Keyed:
         for place in taken:
             holder = holders.get(self._jobs[place].unique_key)
             if holder is None:
-                self._race()
                 again.append(place)
             elif not self._meets(place, holder):
                 replaced[holder] = place
                 again.append(place)
-        self._replace(replaced)
+        left = len(again) - self._replace(replaced)
         holders |= {self._jobs[place].unique_key: self._ids[place] for place in made}
         for place in again:
             holders.pop(self._jobs[place].unique_key, None)
-        return sorted(again + self._left(later, holders), key=self._place)
+        return sorted(again + self._left(later, holders), key=self._place), left > 0
 
     def _firsts(self, places: Sequence[int]) -> tuple[list[int], list[int]]:
         """Return the places of the first job of each key and of those without, and the others."""
@@ -152,10 +164,11 @@ class _Keyed:
 
     def _meets(self, place: int, holder: JobId) -> bool:
         """Let the holder stand for a job, unless that is to replace it."""
-        _, _, _, _, _, _, _, key, conflict, _ = self._jobs[place]
+        id_, *_, key, conflict, _ = self._jobs[place]
         match conflict:
             case Conflict.SKIP:
                 self._ids[place] = holder
+                self._skipped.append(id_)
             case Conflict.RAISE:
                 raise key_taken(str(key), holder)
             case Conflict.REPLACE:
@@ -199,18 +212,19 @@ class _Keyed:
         found = self._session.run("holders", keys).fetchall()
         return {original(key): JobId.from_bytes(uuid) for key, uuid in found}
 
-    def _replace(self, places: dict[JobId, int]) -> None:
-        """Let holders give way to the jobs at `places`: cancel those that wait, and mark those that run."""
+    def _replace(self, places: dict[JobId, int]) -> int:
+        """Let holders give way to the jobs at `places`, and return how many did.
+
+        Those that wait are cancelled, and those that run marked.
+        """
         if not places:
-            return
+            return 0
         waiting: list[Standing] = []
         running: list[int] = []
         for job in standing(self._session, places):
             if job.state in WAITING:
                 waiting.append(job)
-            elif job.state in FINAL or job.replaced:
-                self._race()
-            else:
+            elif job.state not in FINAL and not job.replaced:
                 running.append(job.number)
         finish(self._session, waiting, Kind.CANCEL, self._now)
         by = [f"by {self._ids[places[job.id]]}" for job in waiting]
@@ -218,8 +232,4 @@ class _Keyed:
             record(self._session, waiting, Kind.CANCEL, self._now, why=self._why, errors=by)
         if running:
             self._session.run("replace", numbers(running))
-
-    def _race(self) -> None:
-        self._races += 1
-        if self._races > _RACES:
-            raise StorageBusy("others take and give up the same unique keys; nothing was kept, try again")
+        return len(waiting) + len(running)

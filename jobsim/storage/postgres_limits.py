@@ -1,6 +1,8 @@
 """Limits as a PostgreSQL store keeps them, and when those whom they hold back may start."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from jobsim.core.limits import By, Gate, Limit, Rate, Scope
 from jobsim.core.time import Duration, Instant, duration
@@ -8,6 +10,9 @@ from jobsim.storage.postgres_rows import lane_of, original, stored
 from jobsim.storage.postgres_session import Session
 from jobsim.storage.postgres_statements import numbers, texts
 from jobsim.storage.rows import Row
+
+_AHEAD: Final = 100
+"""How many jobs of a queue whose time is to come are looked at for one that is not held back."""
 
 
 def limit_of(row: Row) -> tuple[Scope, Limit]:
@@ -29,14 +34,25 @@ def gate_of(limits: Iterable[Row], running: Iterable[Row]) -> Gate:
     return Gate(in_force, {lane_of(queue, lane): number for queue, lane, number in running}, turns)
 
 
-def earliest(rows: Iterable[Row], gate: Gate) -> Instant | None:
-    """Return when the first of waiting jobs can start, of rows of ``next_due.sql``."""
-    dues = list[Instant]()
-    for queue, lane, due in rows:
-        if not lane:
-            dues.append(due)
-        elif (opens := gate.opens(lane_of(queue, lane))) is not None:
+def next_due(run: Callable[..., list[Row]], queues: Iterable[str]) -> Instant | None:
+    """Return when the next waiting job of `queues` can start; `run` returns the rows of statements."""
+    names = texts(map(stored, queues))
+    rows = run("next_due", names, 1)
+    if not any(lane for _, lane, _, _ in rows):
+        return min((due for _, _, due, _ in rows), default=None)
+    return _earliest(run("next_due", names, _AHEAD), gate_of(run("limits"), run("running")))
+
+
+def _earliest(rows: Iterable[Row], gate: Gate) -> Instant | None:
+    dues, closed = list[Instant](), defaultdict[str, list[Instant]](list)
+    for queue, lane, due, ready in rows:
+        opens = gate.opens(lane_of(queue, lane)) if lane else due
+        if opens is not None:
             dues.append(max(due, opens))
+        elif not ready:
+            closed[queue].append(due)
+    # Behind so many that are held back there may be others: who looks again by then misses none of them.
+    dues += [max(later) for later in closed.values() if len(later) == _AHEAD]
     return min(dues, default=None)
 
 

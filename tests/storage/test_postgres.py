@@ -8,9 +8,12 @@ import pytest
 from jobsim.storage.base import Storage
 from jobsim.storage.postgres import PostgresStorage
 from jobsim.testing.conformance import StorageConformance
+from jobsim.testing.conformance_limits import LimitRules
+from jobsim.testing.conformance_prune import PruneRules
+from jobsim.testing.conformance_unique import UniqueRules
 
 
-class TestPrepared(StorageConformance):
+class TestPrepared(UniqueRules, LimitRules, PruneRules, StorageConformance):
     """As it is by default."""
 
     dsn: str

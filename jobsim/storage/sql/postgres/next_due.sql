@@ -1,5 +1,5 @@
--- When the next waiting jobs of queues are due: of each lane, one that is ready, and the earliest of those to
--- come, wherever it belongs.
+-- When the next waiting jobs of queues are due: of each lane, one that is ready, and of each queue, the first
+-- of those to come.
 WITH RECURSIVE lane (queue, name) AS (
     SELECT queue.name, (
         SELECT lane FROM jobsim.job WHERE queue = queue.name AND ready ORDER BY lane LIMIT 1
@@ -9,14 +9,14 @@ WITH RECURSIVE lane (queue, name) AS (
         SELECT lane FROM jobsim.job WHERE queue = lane.queue AND lane > lane.name AND ready ORDER BY lane LIMIT 1
     ) FROM lane WHERE name IS NOT NULL
 )
-SELECT queue, name, due FROM lane
+SELECT queue, name, due, true FROM lane
 CROSS JOIN LATERAL (
     SELECT run_at FROM jobsim.job WHERE queue = lane.queue AND lane = lane.name AND ready
     ORDER BY priority DESC, run_at, id
     LIMIT 1
 ) AS head (due)
 UNION ALL
-SELECT name, '', due FROM unnest($1) AS queue (name)
+SELECT name, lane, due, false FROM unnest($1) AS queue (name)
 CROSS JOIN LATERAL (
-    SELECT run_at FROM jobsim.job WHERE queue = queue.name AND NOT ready ORDER BY run_at LIMIT 1
-) AS first (due)
+    SELECT lane, run_at FROM jobsim.job WHERE queue = queue.name AND NOT ready ORDER BY run_at LIMIT $2::bigint
+) AS first (lane, due)
