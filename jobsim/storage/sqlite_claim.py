@@ -15,14 +15,13 @@ from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
 from jobsim.storage.rows import Row, lease_of
 from jobsim.storage.sqlite_limits import gate, move_turns
 from jobsim.storage.sqlite_names import Names
-from jobsim.storage.sqlite_statements import Insert, keys, statement
+from jobsim.storage.sqlite_statements import keys, statement
 
 WAVE: Final = 10_000
 """How many jobs that have come due one transaction marks as ready: some 30 ms of work."""
 
 (_CLAIMED,) = {TRANSITIONS[state, Kind.CLAIM] for state in WAITING}
 
-_EVENTS: Final = Insert("insert_event")
 _DUE: Final = statement("due")
 _PROMOTE: Final = statement("promote")
 _CLAIMABLE: Final = statement("claimable")
@@ -35,6 +34,7 @@ _MOST_URGENT: Final = statement("lanes_ready") + "\nORDER BY priority DESC, run_
 _EARLIEST: Final = statement("lanes_later") + "\nORDER BY run_at LIMIT ?4"
 _CLAIMABLE_OF_LANE: Final = statement("claimable_of_lane")
 _START: Final = statement("start")
+_RECORD: Final = statement("record_running")
 _LEASES: Final = statement("leases")
 _NEXT_DUE: Final = statement("next_due")
 
@@ -75,15 +75,11 @@ def claim(
     if not chosen:
         return []
     number = names.worker(cursor, worker)
-    cursor.execute(_START, (_CLAIMED, now, until, number, keys(chosen)))
-    rows: dict[Any, Row] = {row[0]: row for row in cursor.execute(_LEASES, (keys(chosen),)).fetchall()}
-    leases = [lease_of(rows[key]) for key in chosen]
-    events = [
-        (now, key, Kind.CLAIM, attempt, limit, token, number, until, None, None)
-        for key, _, _, _, attempt, limit, _, token, *_ in leases
-    ]
-    _EVENTS.into(cursor, events)
-    return leases
+    wanted = keys(chosen)
+    cursor.execute(_START, (_CLAIMED, now, until, number, wanted))
+    cursor.execute(_RECORD, (now, Kind.CLAIM, wanted))
+    rows: dict[Any, Row] = {row[0]: row for row in cursor.execute(_LEASES, (wanted,)).fetchall()}
+    return [lease_of(rows[key]) for key in chosen]
 
 
 def _chosen(cursor: apsw.Cursor, queues: Sequence[str], limit: int, now: Instant) -> list[int]:

@@ -25,6 +25,7 @@ _HELD: Final = statement("held")
 _FINISH: Final = statement("finish")
 _WAIT_AGAIN: Final = statement("wait_again")
 _NOTE_ERROR: Final = statement("note_error")
+_RECORD: Final = statement("record_running")
 _EXTEND: Final = statement("extend")
 _STANDING: Final = statement("standing")
 _REQUEUE: Final = statement("requeue")
@@ -89,13 +90,8 @@ class Writes:
         shorter = [lease.key for lease in kept if held[lease.key][5] < until]
         if shorter:
             cursor.execute(_EXTEND, (until, keys(shorter)))
-        events = []
-        for lease in kept:
-            key, _, token, attempt, limit, before, _ = held[lease.key]
-            worker = self._names.worker(cursor, lease.worker)
-            due = max(before, until)
-            events.append((now, key, Kind.EXTEND, attempt, limit, token, worker, due, None, None))
-        _EVENTS.into(cursor, events)
+        if kept:
+            cursor.execute(_RECORD, (now, Kind.EXTEND, keys(lease.key for lease in kept)))
         return {lease.id for lease in kept}
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:

@@ -1,0 +1,4 @@
+-- pending, failed, running -> running: the events of jobs whose lease was begun or prolonged just now.
+INSERT INTO jobsim_event (at, job, kind, attempt, max_attempts, token, worker, due)
+SELECT ?1, id, ?2, attempt, max_attempts, token, worker, lease_until FROM carray(?3) AS wanted
+CROSS JOIN jobsim_job ON jobsim_job.id = wanted.value
