@@ -5,7 +5,6 @@ both: then a commit can be lost, or the file broken. Source: https://sqlite.org/
 """
 
 import os
-from pathlib import Path
 from threading import Lock
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -64,7 +63,7 @@ def enter_stdlib(path: str) -> None:
 
 def identity(path: str) -> File:
     """Return what the file is, by whatever name."""
-    found = Path(path).stat()
+    found = os.stat(path)  # noqa: PTH116  # asked for at every call of the store; a Path costs as much again
     return found.st_dev, found.st_ino
 
 

@@ -12,6 +12,7 @@ import apsw
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign, StorageFull
 from jobsim.storage.mounts import mounts, network_file_system
 from jobsim.storage.rows import Row
+from jobsim.storage.sqlite_copies import identity
 from jobsim.storage.sqlite_errors import MOVED, READ_ONLY, meant
 from jobsim.storage.sqlite_statements import Cursor, migrations, statement
 
@@ -199,8 +200,8 @@ class Watch:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        beside = (Path(path + suffix) for suffix in ("", "-wal", "-shm"))
-        self._known = [(file, _identity(file)) for file in beside if file.exists()]
+        beside = (path + suffix for suffix in ("", "-wal", "-shm"))
+        self._known = [(file, identity(file)) for file in beside if Path(file).exists()]
 
     def check(self) -> None:
         """See that all is as it was.
@@ -209,13 +210,8 @@ class Watch:
             StorageError: a file is gone, or another has taken its place.
         """
         try:
-            same = all(_identity(file) == known for file, known in self._known)
+            same = all(identity(file) == known for file, known in self._known)
         except OSError as error:
             raise meant(MOVED, self._path) from error
         if not same:
             raise meant(MOVED, self._path)
-
-
-def _identity(file: Path) -> tuple[int, int]:
-    found = file.stat()
-    return found.st_dev, found.st_ino
