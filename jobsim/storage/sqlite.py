@@ -141,7 +141,7 @@ class SqliteStorage:
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return when the next waiting job of `queues` can be claimed, by its `run_at` and by its rate."""
         known = [storable(queue) for queue in queues]
-        return self._database.write(self._next_due, known) if queues else None
+        return self._database.look(self._next_due, known) if queues else None
 
     def _next_due(self, queues: Sequence[str]) -> Instant | None:
         return next_due(self._database.cursor, queues)

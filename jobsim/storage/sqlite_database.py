@@ -164,6 +164,14 @@ class Database:
         """
         return self._safely(self._query, sql, bindings, value)
 
+    def look(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Return ``work(*args)``, whose statements all see the database as it is at one moment.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        return self._safely(self._snapshot, work, args)
+
     def close(self) -> None:
         """Close the connection; what comes later is refused."""
         with self.lock:
@@ -195,6 +203,14 @@ class Database:
         self.commits += 1
         if self._wal.is_due:
             self._checkpoint()
+        return result
+
+    def _snapshot(self, work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
+        self._connect()
+        self._see_to_file()
+        self.cursor.execute("BEGIN")
+        result = work(*args)
+        self.cursor.execute("COMMIT")
         return result
 
     def _query(self, sql: str, bindings: Sequence[Any], value: Callable[[Row], T]) -> list[T]:

@@ -20,20 +20,26 @@ from jobsim.testing.conformance_enqueue import EnqueueRules  # noqa: E402
 from jobsim.testing.conformance_exchange import ExchangeRules  # noqa: E402
 from jobsim.testing.conformance_history import HistoryRules  # noqa: E402
 from jobsim.testing.conformance_lease import LeaseRules  # noqa: E402
+from jobsim.testing.conformance_limits import LimitRules  # noqa: E402
 from jobsim.testing.conformance_operator import OperatorRules  # noqa: E402
+from jobsim.testing.conformance_prune import PruneRules  # noqa: E402
 from jobsim.testing.conformance_reading import ReadingRules  # noqa: E402
 from jobsim.testing.conformance_settle import SettleRules  # noqa: E402
+from jobsim.testing.conformance_unique import UniqueRules  # noqa: E402
 
 __all__ = ["StorageConformance"]
 
 
 class StorageConformance(
     EnqueueRules,
+    UniqueRules,
     ClaimRules,
+    LimitRules,
     SettleRules,
     ExchangeRules,
     LeaseRules,
     OperatorRules,
+    PruneRules,
     ReadingRules,
     HistoryRules,
 ):

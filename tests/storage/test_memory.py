@@ -5,12 +5,9 @@ from pathlib import Path
 from jobsim.storage.base import Storage
 from jobsim.storage.memory import MemoryStorage
 from jobsim.testing.conformance import StorageConformance
-from jobsim.testing.conformance_limits import LimitRules
-from jobsim.testing.conformance_prune import PruneRules
-from jobsim.testing.conformance_unique import UniqueRules
 
 
-class TestMemory(StorageConformance, UniqueRules, LimitRules, PruneRules):
+class TestMemory(StorageConformance):
     """In memory."""
 
     def make_storage(self, tmp_path: Path) -> Storage:

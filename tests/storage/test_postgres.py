@@ -8,12 +8,9 @@ import pytest
 from jobsim.storage.base import Storage
 from jobsim.storage.postgres import PostgresStorage
 from jobsim.testing.conformance import StorageConformance
-from jobsim.testing.conformance_limits import LimitRules
-from jobsim.testing.conformance_prune import PruneRules
-from jobsim.testing.conformance_unique import UniqueRules
 
 
-class TestPrepared(UniqueRules, LimitRules, PruneRules, StorageConformance):
+class TestPrepared(StorageConformance):
     """As it is by default."""
 
     dsn: str

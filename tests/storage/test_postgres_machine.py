@@ -8,12 +8,12 @@ from hypothesis import settings
 
 from jobsim.storage.base import Storage
 from jobsim.storage.postgres import PostgresStorage
-from jobsim.testing.machine import QueueMachine
+from jobsim.testing.machine_terms import TermsMachine
 
 _NUMBERS: Final = count()
 
 
-class PostgresMachine(QueueMachine):
+class PostgresMachine(TermsMachine):
     """The store on PostgreSQL, in a schema that another process opens when the one before has died."""
 
     dsn: str

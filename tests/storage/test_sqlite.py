@@ -5,19 +5,16 @@ from pathlib import Path
 from jobsim.storage.base import Storage
 from jobsim.storage.sqlite import Durability, SqliteStorage
 from jobsim.testing.conformance import StorageConformance
-from jobsim.testing.conformance_limits import LimitRules
-from jobsim.testing.conformance_prune import PruneRules
-from jobsim.testing.conformance_unique import UniqueRules
 
 
-class TestFile(StorageConformance, UniqueRules, LimitRules, PruneRules):
+class TestFile(StorageConformance):
     """In a file."""
 
     def make_storage(self, tmp_path: Path) -> Storage:
         return SqliteStorage(tmp_path / "jobs.db", durability=Durability.NORMAL)
 
 
-class TestInMemory(StorageConformance, UniqueRules, LimitRules, PruneRules):
+class TestInMemory(StorageConformance):
     """In memory."""
 
     def make_storage(self, tmp_path: Path) -> Storage:
