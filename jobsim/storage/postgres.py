@@ -150,7 +150,7 @@ class PostgresStorage:
         """Put limits in force, each in the place of its scope's own; one that limits nothing removes that.
 
         Other writers wait meanwhile, and are waited for. That is short, but where jobs of a scope wait which
-        had no limit before, or has none now: each of them is written anew, a million in some ten seconds.
+        had no limit before, or has none now: each of them is written anew.
         """
         in_force = self.limits()
         if any(in_force.get(scope, NO_LIMIT) != limit for scope, limit in limits.items()):
