@@ -40,6 +40,8 @@ _SHARE: Final = 4
 _LONGEST: Final = 10 * MILLISECOND
 """How long it is waited at most, whatever the clock says of an exchange's time."""
 
+_NO_TIME: Final = Duration(0)
+
 _HASTE: Final = 8
 """How many exchanges are made without waiting after one for which it was not worth it."""
 
@@ -90,7 +92,7 @@ class Desk:
         self._look = False  # something may be due that no exchange has looked for
         self._gathered = runtime.signal()
         self._gathering = False
-        self._patience = Duration(0)  # how long gathering may take
+        self._patience = _NO_TIME  # how long gathering may take
         self._haste = 0
         self._next_poll = Instant(0)
         self._surge = 1
@@ -154,7 +156,7 @@ class Desk:
             now = self._now()
         self._busy, self._in_flight = False, _NONE
         ended = self._now()
-        self._patience = Duration(min(max(0, ended - now) // _SHARE, _LONGEST))
+        self._patience = Duration(min((ended - now) // _SHARE, _LONGEST)) if ended > now else _NO_TIME
         if False in settled:
             _refused(batch, settled)
         held, ready = self.held, self._leases
