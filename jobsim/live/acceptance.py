@@ -41,18 +41,9 @@ def _jobs(
     run_at, queue = placement.start(now), placement.queue or terms.queue
     priority = terms.priority if placement.priority is None else placement.priority
     conflict = Conflict(placement.on_conflict or terms.on_conflict or Conflict.SKIP)
+    attempts = UNLIMITED if most is None else most
+    mint = here.mint.mint
     return [
-        NewJob(
-            id=here.mint.mint(now),
-            kind=kind,
-            run_at=run_at,
-            queue=queue,
-            payload=call.payload,
-            max_attempts=UNLIMITED if most is None else most,
-            priority=priority,
-            unique_key=call.unique_key,
-            conflict=conflict,
-            limit_key=call.limit_key,
-        )
-        for call in calls
+        NewJob(mint(now), kind, run_at, queue, payload, attempts, priority, unique_key, conflict, limit_key)
+        for payload, unique_key, limit_key in calls
     ]

@@ -3,6 +3,7 @@
 import inspect
 import json
 import math
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache, cached_property
@@ -23,7 +24,7 @@ DEPTH_LIMIT: Final = 64
 """Deepest nesting of lists and objects: every reader of JSON can follow that far."""
 
 _SHORT: Final = 4_000
-_SUSPICIOUS: Final = ("null", "NaN", "Infinity", "u0000")
+_SUSPICIOUS: Final = re.compile("null|NaN|Infinity|u0000")
 
 _UNNAMED: Final[Mapping[Any, str]] = {
     inspect.Parameter.POSITIONAL_ONLY: "is positional-only",
@@ -189,7 +190,7 @@ def _is_suspicious(text: str) -> bool:
     """
     if len(text) > _SHORT or text.count("[") + text.count("{") > DEPTH_LIMIT:
         return True
-    return any(map(text.__contains__, _SUSPICIOUS))
+    return _SUSPICIOUS.search(text) is not None
 
 
 def check_size_limit(limit: object) -> None:
