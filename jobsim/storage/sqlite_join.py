@@ -20,13 +20,14 @@ from jobsim.storage.sqlite_enqueue import refuse_taken
 from jobsim.storage.sqlite_errors import BAD_VALUES, explained, is_ours
 from jobsim.storage.sqlite_file import NEWEST, resolved, version
 from jobsim.storage.sqlite_names import Names
-from jobsim.storage.sqlite_statements import Cursor, statement
+from jobsim.storage.sqlite_statements import Cursor
 
 _OLDEST: Final = (3, 37, 0)
 """The first SQLite that knows STRICT tables."""
 
 _SYNCHRONOUS: Final = {Durability.FULL: 2, Durability.NORMAL: 1}
-_MAIN_FILE: Final = statement("main_file")
+_MAIN_FILE: Final = "PRAGMA database_list"
+"""It opens no file; a SELECT from it would, and closing that second copy of the library removes the WAL."""
 _FROM_LEGACY: Final = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which Python 3.11 has not
 
 
@@ -96,7 +97,7 @@ def _joined(connection: object) -> _Joined:
 
 def _check_file(joined: _Joined, path: str) -> None:
     rows: list[Row] = joined.cursor().execute(_MAIN_FILE).fetchall()
-    file: str = rows[0][0]
+    file: str = rows[0][2]
     if not Path(path).exists():
         raise StorageError(f"there is no database {path}; see that the name is right")
     if not (file and Path(file).exists() and identity(file) == identity(path)):

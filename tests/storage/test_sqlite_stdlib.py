@@ -154,6 +154,23 @@ def test_two_copies_of_the_library_never_meet_on_one_file(path: Path) -> None:
     assert found(path) == [1]
 
 
+REFUSED: Final = """
+storage = SqliteStorage(path)
+storage.enqueue([new(1)], BEGAN)
+connection = sqlite3.connect(path)
+refused(StorageError, "APSW", enqueue, connection, path, [new(2)], BEGAN)
+connection.close()
+storage.enqueue([new(3)], BEGAN)
+storage.close()
+"""
+
+
+def test_refused_connection_never_opened_the_file(path: Path) -> None:
+    """Closing a connection that was refused takes no WAL from under the store."""
+    child(REFUSED, path)
+    assert found(path) == [1, 3]
+
+
 FORKED: Final = """
 storage = SqliteStorage(path)
 child = os.fork()
