@@ -250,9 +250,9 @@ class Queue:
 
         It runs `concurrency` handlers at a time, of jobs on `queues`: "default" and those that handlers are
         declared for, unless given. A dead worker's jobs come back after `lease`. Jobs that another process
-        enqueues are found within `poll`. Told to stop, it lets handlers run on for `shutdown_timeout`. With
-        `burst` it stops by itself once no job may start and none runs. Starting, it puts the limits of its
-        kinds and queues in force.
+        enqueues wake it (SQLite: on Linux); it looks every `poll` for what it was not told of. Told to stop,
+        it lets handlers run on for `shutdown_timeout`. With `burst` it stops by itself once no job may start
+        and none runs. Starting, it puts the limits of its kinds and queues in force.
 
         Raises:
             ConfigError: a setting cannot be used, an annotation cannot be read, or there is no handler.

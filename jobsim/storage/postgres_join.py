@@ -149,7 +149,7 @@ class _Joined:
         if version != known:
             raise StorageForeign(
                 f"{self._where} has schema {version}, and this jobsim knows {known}; "
-                f"upgrade jobsim, or run `jobsim migrate`"
+                f"upgrade jobsim if it is the older; else start a worker, which brings the schema up to date"
             )
 
     def knows(self, job: JobId) -> bool:
@@ -160,7 +160,7 @@ class _Joined:
         """Return the error to raise for what the driver raised."""
         if isinstance(error, errors.UndefinedTable | errors.InvalidSchemaName):
             return StorageError(
-                f"{self._where} does not hold jobsim's tables; see that the names are right, "
-                f"or run `jobsim migrate`"
+                f"{self._where} does not hold jobsim's tables; see that the names are right; "
+                f"a worker makes them, and so does a job enqueued without connection="
             )
         return explained(error, self._where)

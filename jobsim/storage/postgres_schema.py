@@ -51,7 +51,7 @@ def prepare(connection: Connection, schema: str, tag: int, where: str, *, create
         return
     if not create:
         raise StorageError(
-            f"{where} does not hold jobsim's tables; see that the names are right, or run `jobsim migrate`"
+            f"{where} does not hold jobsim's tables; see that the names are right; a worker makes them"
         )
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock($1::int, $2::int)", (tag, _MIGRATING))

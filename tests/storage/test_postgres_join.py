@@ -195,7 +195,7 @@ def test_connection_that_cannot_be_used_is_refused(
 
 def test_schema_must_be_there_and_be_ours(own: Connection, storage: PostgresStorage) -> None:
     """Nothing is made on the way, and what another version made is not written."""
-    with pytest.raises(StorageError, match=r"schema 'nowhere'\) does not hold jobsim's tables.*migrate"):
+    with pytest.raises(StorageError, match=r"schema 'nowhere'\) does not hold jobsim's tables.*worker makes"):
         enqueue(own, "nowhere", [new(1)], BEGAN)
     own.execute(f"UPDATE {storage.schema}.jobsim_schema SET version = 9".encode())
     with pytest.raises(StorageForeign, match="has schema 9, and this jobsim knows 1"):
