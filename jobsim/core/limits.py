@@ -11,6 +11,11 @@ from jobsim.core.time import SECOND, DurationLike, Instant, duration
 
 _TOGETHER: Final = SECOND // 10
 _EVER: Final = Instant(-(2**62))
+_SKEW: Final = 120 * SECOND
+"""How much earlier a claim's time may be than that of one before it, which had waited less for the store.
+
+A turn further ahead than that was given by a clock that has been set back since.
+"""
 
 
 class By(StrEnum):
@@ -151,9 +156,14 @@ class Gate:
         if limit.running_per_key is not None:
             rooms.append(limit.running_per_key - self._keys[scope, key])
         if limit.rate is not None:
-            turn = max(self._turns.get(scope, now), now)
+            turn = self._turn(scope, limit.rate, now)
             rooms.append((now + limit.rate.tolerance - turn) // limit.rate.interval + 1)
         return rooms
+
+    def _turn(self, scope: Scope, rate: Rate, now: Instant) -> Instant:
+        """Return when the next turn is: now, where the one kept is past, or was given by a wrong clock."""
+        turn = self._turns.get(scope, now)
+        return now if turn > now + rate.tolerance + rate.interval + _SKEW else max(turn, now)
 
     def enter(self, lane: Lane, now: Instant) -> bool:
         """Let one attempt of `lane` start now, if it may."""
@@ -163,7 +173,7 @@ class Gate:
         for scope in lane.scopes:
             rate = self._limits.get(scope, NO_LIMIT).rate
             if rate is not None:
-                turn = Instant(max(self._turns.get(scope, now), now) + rate.interval)
+                turn = Instant(self._turn(scope, rate, now) + rate.interval)
                 self._turns[scope] = self.moved[scope] = turn
         return True
 

@@ -38,11 +38,11 @@ class Order(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """What a claim got, when the next job is due, and how many of those taken a limit is for."""
+    """What a claim got, when the next job is due, and how many were taken of each lane."""
 
     leases: list[Lease]
     due: Instant | None
-    limited: int
+    taken: Counter[Line]
 
 
 def promote(session: Session, now: Instant, queues: Iterable[str]) -> Callable[[], bool]:
@@ -68,7 +68,7 @@ def claim(session: Session, now: Instant, order: Order) -> Callable[[], Claimed]
             return _by_lanes(session, now, order, names)
         leases = _leases(rows, order.limit)
         due: Instant | None = rows[order.limit][1] if len(rows) > order.limit else _next_due(session, order)
-        return Claimed(leases, due, 0)
+        return Claimed(leases, due, Counter())
 
     return answer
 
@@ -104,7 +104,7 @@ def _by_lanes(session: Session, now: Instant, order: Order, names: str) -> Claim
         leases = _leases(_start(session, now, order, "{}", taken, shares).fetchall(), taken)
         _move(session, gate.moved)
     due = _next_due(session, order)
-    return Claimed(leases, due, sum(number for (_, lane), number in shares.items() if lane))
+    return Claimed(leases, due, shares)
 
 
 def _heads(session: Session, now: Instant, fronts: dict[Line, int]) -> list[Row]:

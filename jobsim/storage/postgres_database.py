@@ -11,7 +11,7 @@ from psycopg_pool import PoolTimeout
 from jobsim.core.errors import StorageUnavailable
 from jobsim.core.time import MILLISECOND, Duration, Instant
 from jobsim.storage.postgres_connections import Connections
-from jobsim.storage.postgres_errors import NATIVE, explained, lost, said
+from jobsim.storage.postgres_errors import NATIVE, explained, lost, said, undone
 from jobsim.storage.postgres_schema import prepare
 from jobsim.storage.postgres_session import Session
 from jobsim.storage.postgres_statements import statements
@@ -24,6 +24,9 @@ Ts = TypeVarTuple("Ts")
 
 _ASKS: Final = 100
 """How often the fate of a transaction is asked for which is still in progress: 2 s in all."""
+
+_UNDONE: Final = 5
+"""How often a transaction is made again that the server undid to let others through."""
 
 _UNSURE: Final = 16
 """How many calls of unknown fate are remembered, in case they are made again."""
@@ -108,7 +111,7 @@ class Database:
     def _twice(self, step: Callable[[*Ts], T], *args: *Ts) -> T:
         """Make a step, again where the connection was lost, and tell of errors in our own words."""
         try:
-            return step(*args)
+            return self._past_others(step, *args)
         except NATIVE as error:
             if not lost(error) or isinstance(error, PoolTimeout):
                 raise explained(error, self.where) from error
@@ -118,6 +121,17 @@ class Database:
             return step(*args)
         except NATIVE as error:
             raise explained(error, self.where) from error
+
+    def _past_others(self, step: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Make a step, again where it was undone for the sake of others, who are through by then."""
+        for _ in range(_UNDONE):
+            try:
+                return step(*args)
+            except NATIVE as error:
+                if not undone(error):
+                    raise
+                self._forget()
+        return step(*args)
 
     def _renew(self) -> None:
         """Let go of other lost connections, and of what is known of a database that may be another."""

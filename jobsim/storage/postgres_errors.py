@@ -70,6 +70,11 @@ def lost(error: BaseException) -> bool:
     return error.sqlstate is None or error.sqlstate.startswith("08") or isinstance(error, _GOING)
 
 
+def undone(error: BaseException) -> bool:
+    """Return whether the server chose to undo this transaction, so that it or another could go on."""
+    return isinstance(error, (errors.DeadlockDetected, errors.SerializationFailure))
+
+
 def explained(error: Exception, where: str) -> StorageError:
     """Return the error to raise for one of `NATIVE` about the database `where`."""
     known = (_MEANINGS[kind] for kind in type(error).__mro__ if kind in _MEANINGS)

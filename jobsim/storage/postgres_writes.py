@@ -3,6 +3,7 @@
 Each method lets its statements be under way, and returns what reads their answers.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final
@@ -14,7 +15,7 @@ from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
 from jobsim.storage import postgres_claim, postgres_enqueue, postgres_limits
 from jobsim.storage.base import ENDS, possible
-from jobsim.storage.postgres_claim import Order
+from jobsim.storage.postgres_claim import Line, Order
 from jobsim.storage.postgres_enqueue import SOON
 from jobsim.storage.postgres_names import Names
 from jobsim.storage.postgres_rows import original, stored
@@ -65,7 +66,7 @@ class Writes:
         def answer() -> tuple[list[bool], list[Lease], Instant | None]:
             leases, due, taken = claimed()
             marks, given = settled()
-            if given > taken:
+            if given - taken:
                 session.news = self._channel  # others may take what was held back
             return marks, leases, due
 
@@ -87,10 +88,10 @@ class Writes:
 
     def _settle(
         self, session: Session, now: Instant, settlements: Sequence[Settlement]
-    ) -> Callable[[], tuple[list[bool], int]]:
-        """Settle; the answer tells as well how many places under a limit were given back."""
+    ) -> Callable[[], tuple[list[bool], Counter[Line]]]:
+        """Settle; the answer tells as well how many places were given back in each lane."""
         if not settlements:
-            return lambda: ([], 0)
+            return lambda: ([], Counter())
         dues = [decision.due for _, decision in settlements if decision.due is not None]
         why = self.names.why(session, _GIVEN_UP.why) if dues else None
         columns = self._columns(session, settlements, now)
@@ -99,11 +100,12 @@ class Writes:
         if dues and min(dues) < now + SOON:
             session.news = self._channel
 
-        def answer() -> tuple[list[bool], int]:
-            marks, given = [False] * len(settlements), 0
-            for place, limited in settled.fetchall():
+        def answer() -> tuple[list[bool], Counter[Line]]:
+            marks, given = [False] * len(settlements), Counter[Line]()
+            for place, queue, lane in settled.fetchall():
                 marks[place - 1] = True
-                given += limited
+                if queue is not None:
+                    given[queue, lane] += 1
             return marks, given
 
         return answer

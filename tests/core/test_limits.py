@@ -157,3 +157,11 @@ def test_gate_tells_the_turns_that_it_moved() -> None:
     assert gate.enter(LANE, NOW)
     assert not gate.enter(LANE, NOW)
     assert gate.moved == {MAIL: NOW + 10 * SECOND}
+
+
+def test_rate_outlives_a_clock_that_was_set_back() -> None:
+    """A turn further ahead than any claim of late can have moved it holds nobody back; a nearer one does."""
+    limits, hour = {MAIL: Limit(rate=Rate(1, "1h"))}, 3_600 * SECOND
+    assert Gate(limits, {}, {MAIL: Instant(NOW + 365 * 24 * hour)}).enter(LANE, NOW)
+    assert not Gate(limits, {}, {MAIL: Instant(NOW + hour + 60 * SECOND)}).enter(LANE, NOW)
+    assert not Gate(limits, {}, {MAIL: Instant(NOW + 1)}).enter(LANE, NOW)

@@ -186,6 +186,27 @@ def test_job_that_another_holds_is_waited_for_within_bounds(postgres: str, schem
     storage.close()
 
 
+def test_deadlock_with_others_is_got_over(postgres: str, schema: str) -> None:
+    """Where the server undoes the call to let another through, it is made again after that one."""
+    storage = PostgresStorage(postgres, schema=schema)
+    add(storage, new(1), new(2))
+    one, two = claim(storage)
+    locked = f"SELECT FROM {schema}.job WHERE id = %s FOR UPDATE"
+    with psycopg.connect(postgres) as other, ThreadPoolExecutor(1) as thread:
+        other.execute("SET deadlock_timeout = '20s'")  # so that the victim is not this one
+        other.execute(locked, (two.key,))
+        settled = thread.submit(storage.settle, [Settlement(one, SUCCEED), Settlement(two, SUCCEED)], at(1))
+        waiting = "SELECT FROM pg_locks WHERE NOT granted AND %s = ANY (pg_blocking_pids(pid))"
+        while not other.execute(waiting, (other.info.backend_pid,)).fetchall():
+            assert not settled.done()
+        other.execute(locked, (one.key,))  # granted once the settlement is undone
+        assert not settled.done()
+        other.rollback()
+        assert settled.result(timeout=20) == [True, True]
+    assert sum(event.kind is Kind.SUCCEED for event in storage.events()) == 2
+    storage.close()
+
+
 def test_writers_of_the_same_jobs_do_not_lock_each_other_out(postgres: str, schema: str) -> None:
     """Batches in any order are locked in one, so that there is no deadlock to break."""
     storage = PostgresStorage(postgres, schema=schema)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -16,7 +17,7 @@ from jobsim.core.limits import By, Limit, Scope
 from jobsim.core.time import SECOND, Duration
 from jobsim.storage.postgres import PostgresStorage
 from jobsim.storage.postgres_join import clock, enqueue
-from jobsim.testing.conformance_base import BEGAN, add, at, claim, job_id, new, stored
+from jobsim.testing.conformance_base import BEGAN, add, at, claim, job_id, new, retry, settle, stored
 
 pytestmark = pytest.mark.live
 
@@ -147,6 +148,19 @@ def test_readers_of_the_log_and_limits_take_it_into_account(
     own.commit()
     assert [event.job for event in storage.events()] == [job_id(1), job_id(2), job_id(3)]
     assert [lease.id for lease in claim(storage)] == [job_id(1), job_id(3)]
+
+
+def test_settlements_of_others_do_not_wait_for_its_end(own: Connection, storage: PostgresStorage) -> None:
+    """Though it is the first ever to replace a job, workers go on while it is open."""
+    add(storage, new(1))
+    [lease] = claim(storage)
+    enqueue(own, storage.schema, [new(2, unique_key="k", conflict=Conflict.REPLACE)], BEGAN)
+    with ThreadPoolExecutor(1) as thread:
+        settled = thread.submit(settle, storage, lease, retry(at(9)))
+        try:
+            assert settled.result(timeout=10)
+        finally:
+            own.rollback()
 
 
 def test_workers_hear_of_it_at_the_commit(own: Connection, storage: PostgresStorage) -> None:

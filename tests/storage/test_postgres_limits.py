@@ -200,6 +200,23 @@ def test_place_given_back_is_told_to_other_processes(
     watch.close()
 
 
+def test_place_is_told_though_one_of_another_lane_was_taken(
+    make: Callable[[], PostgresStorage], storage: PostgresStorage
+) -> None:
+    """Who gives a place back and takes another has left the first to others, who are woken for it."""
+    storage.set_limits({MAIL: Limit(running=1), Scope(By.KIND, "other"): Limit(running=1)})
+    add(storage, new(1))
+    [lease] = claim(storage)
+    add(storage, new(2, kind="other"), new(3, queue="low"))
+    watch = make().watch()
+    assert watch is not None
+    watch.wait(Duration(0))
+    _, [taken], _ = storage.exchange([Settlement(lease, SUCCEED)], ANN, ["default"], 1, MINUTE, at(1))
+    assert taken.kind == "other"
+    assert watch.wait(Duration(5 * SECOND))
+    watch.close()
+
+
 def test_rate_holds_for_all_who_claim(make: Callable[[], PostgresStorage]) -> None:
     """Turns are shared: of many who claim at the same moment, together no more start than the rate says."""
     stores = [make() for _ in range(4)]

@@ -108,6 +108,8 @@ CREATE TABLE jobsim.why (
     reason text COLLATE "C" NOT NULL,
     UNIQUE (outcome, reason)
 );
+-- There from the beginning: made by a transaction of a user's own, it would have all workers wait for its end.
+INSERT INTO jobsim.why (outcome, reason) VALUES ('cancelled', 'replaced');
 
 -- Limits in force. `turn` is when the next attempt has its turn, where they begin at a rate.
 CREATE TABLE jobsim.limits (

@@ -8,11 +8,12 @@ WITH given AS MATERIALIZED (
         WITH ORDINALITY AS given (key, id, token, attempt, max_attempts, worker, kind, state, back, due,
                                   delay, ended, why, error, result, place)
 ), held AS MATERIALIZED (
-    SELECT given.*, job.attempt AS counted, job.max_attempts AS allowed, lane > '' AS limited,
+    SELECT given.*, job.attempt AS counted, job.max_attempts AS allowed,
+           CASE WHEN lane > '' THEN queue END AS queue, lane,
            replaced AND due IS NOT NULL AS gone
     FROM (SELECT * FROM given WHERE state IS NOT NULL ORDER BY key) AS given
     CROSS JOIN LATERAL (
-        SELECT attempt, max_attempts, lane, replaced FROM jobsim.job
+        SELECT attempt, max_attempts, queue, lane, replaced FROM jobsim.job
         WHERE id = given.key AND token = given.token AND lease_until IS NOT NULL
             AND (given.ended IS NULL OR lease_until < given.ended)
         FOR UPDATE
@@ -28,11 +29,11 @@ WITH given AS MATERIALIZED (
                CASE WHEN gone THEN counted ELSE counted - back END AS attempt, allowed AS max_attempts,
                token, worker, CASE WHEN gone THEN $19::text ELSE state END AS state,
                CASE WHEN gone THEN NULL ELSE due END AS due, CASE WHEN gone THEN NULL ELSE delay END AS delay,
-               CASE WHEN gone THEN $20::bigint ELSE why END AS why, error, result, limited
+               CASE WHEN gone THEN $20::bigint ELSE why END AS why, error, result, queue, lane
         FROM first
         UNION ALL
         SELECT place, job, $16::text, attempt, max_attempts, token, worker, NULL, NULL, NULL, why, error, NULL,
-               NULL
+               NULL, NULL
         FROM given
         CROSS JOIN LATERAL (SELECT job FROM jobsim.content WHERE uuid = given.id LIMIT 1) AS known
         WHERE place NOT IN (SELECT place FROM first)
@@ -54,4 +55,4 @@ WITH given AS MATERIALIZED (
     SELECT key, result FROM outcome WHERE result IS NOT NULL
     ON CONFLICT (job) DO UPDATE SET body = excluded.body
 )
-SELECT place, limited FROM outcome WHERE state IS NOT NULL
+SELECT place, queue, lane FROM outcome WHERE state IS NOT NULL
