@@ -178,8 +178,9 @@ class Writes:
         self, session: Session, before: Instant, rows: Sequence[int], states: Sequence[State]
     ) -> Callable[[], int]:
         """Remove those of `rows` that ended `before` in one of `states`, and tell how many."""
-        gone = session.run("prune", numbers(rows), texts(states), before)
-        return lambda: int(gone.fetchall()[0][0])
+        gone = [row for (row,) in session.run("prune", numbers(rows), texts(states), before).fetchall()]
+        session.run("prune_events", numbers(gone))
+        return lambda: len(gone)
 
 
 def _of_leases(leases: Sequence[Lease]) -> tuple[str, str, str]:

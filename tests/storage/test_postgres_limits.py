@@ -16,6 +16,7 @@ from jobsim.core.limits import By, Limit, Rate, Scope
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.core.transitions import Kind
 from jobsim.storage.postgres import PostgresStorage
+from jobsim.storage.postgres_session import Session
 from jobsim.testing.conformance_base import (
     ANN,
     BOB,
@@ -271,3 +272,28 @@ def test_prune_leaves_what_was_moved_meanwhile(
             for name in tables
         ]
     assert sizes == [[(2,)], [(2,)], [(1,)]]
+
+
+@pytest.mark.parametrize("pruned_first", [False, True])
+def test_refused_settlement_leaves_no_event_of_a_pruned_job(
+    storage: PostgresStorage, *, pruned_first: bool
+) -> None:
+    """A refusal that meets a prune is recorded for nobody: the later of the two waits for the other."""
+    add(storage, new(1))
+    [lease] = claim(storage)
+    settle(storage, lease, SUCCEED)
+    writes, gone, states = storage._writes, [lease.key], [State.SUCCEEDED]
+    calls: list[Callable[[Session], Callable[[], object]]] = [
+        lambda s: writes.settle(s, at(2), [Settlement(lease, SUCCEED)]),
+        lambda s: writes.prune(s, at(1), gone, states),
+    ]
+    first, second = reversed(calls) if pruned_first else calls
+    with ThreadPoolExecutor(1) as thread:
+        with under_way(storage, first):
+            later = thread.submit(storage._database.write, lambda s, _: second(s), at(2))
+            with pytest.raises(TimeoutError):
+                later.result(0.3)
+        later.result()
+    with storage._database._connections.borrow() as connection:
+        query = f"SELECT count(*) FROM {storage.schema}.event".encode()
+        assert connection.execute(query).fetchall() == [(0,)]

@@ -1,4 +1,4 @@
--- Removes jobs with all that belongs to them, if they are still such as they were found.
+-- Removes jobs, if they are still such as they were found, with what belongs to them but for their events.
 WITH gone AS MATERIALIZED (
     SELECT id FROM jobsim.job
     WHERE id = ANY ($1::bigint[]) AND state = ANY ($2::text[]) AND finished < $3::bigint
@@ -10,7 +10,5 @@ WITH gone AS MATERIALIZED (
     DELETE FROM jobsim.content WHERE job = ANY (ARRAY(SELECT id FROM gone))
 ), results AS (
     DELETE FROM jobsim.result WHERE job = ANY (ARRAY(SELECT id FROM gone))
-), events AS (
-    DELETE FROM jobsim.event WHERE job = ANY (ARRAY(SELECT id FROM gone))
 )
-SELECT count(*) FROM gone
+SELECT id FROM gone

@@ -1,6 +1,7 @@
 -- running -> any, where the job still runs under the lease's token; else refused. Jobs are locked in the
 -- order of their keys, as everybody does, so that nobody waits for one who waits for him. What would let a
--- job wait that has given its unique key up meanwhile is written as $18 to $20 say.
+-- job wait that has given its unique key up meanwhile is written as $18 to $20 say. A refusal keeps the job's
+-- content from being pruned before the refusal's event can be seen.
 WITH given AS MATERIALIZED (
     SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
                          $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
@@ -35,7 +36,7 @@ WITH given AS MATERIALIZED (
         SELECT place, job, $16::text, attempt, max_attempts, token, worker, NULL, NULL, NULL, why, error, NULL,
                NULL, NULL
         FROM given
-        CROSS JOIN LATERAL (SELECT job FROM jobsim.content WHERE uuid = given.id LIMIT 1) AS known
+        CROSS JOIN LATERAL (SELECT job FROM jobsim.content WHERE uuid = given.id LIMIT 1 FOR KEY SHARE) AS known
         WHERE place NOT IN (SELECT place FROM first)
         ORDER BY place
     ) AS ended
