@@ -19,7 +19,8 @@ app = typer.Typer(
     cls=Program,
     name="jobsim",
     help="A persistent job queue, and a simulator that runs the same engine.",
-    epilog="Exit codes: 0 done, 1 error, 2 wrong usage, 3 not found, 4 database unusable, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 error, 2 wrong usage, 3 not found, 4 database unusable, 99 an expectation "
+    "of a scenario is broken, 130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

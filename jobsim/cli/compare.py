@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jobsim.cli.closing import next_steps
+from jobsim.cli.expected import conclude, records
 from jobsim.cli.options import Json, flag, option
 from jobsim.cli.output import note, write_json, write_text, write_wide_table
 from jobsim.cli.simulation import (
@@ -65,7 +66,8 @@ def compare(
 ) -> None:
     """Compare retry policies in a scenario, with intervals.
 
-    All policies meet the same arrivals, service times and failures.
+    All policies meet the same arrivals, service times and failures. Exit code 99: the runs break an
+    expectation of the scenario's table [expect].
     """
     from jobsim.sim import Scenario
     from jobsim.sim import compare as run_comparison
@@ -88,6 +90,7 @@ def compare(
         write_json(_record(comparison, report))
     else:
         _tell(comparison, scenario, report)
+    conclude(comparison.expectations())
 
 
 def _tell(comparison: "Comparison", scenario: Path, report: Path | None) -> None:
@@ -127,6 +130,10 @@ def _show(comparison: "Comparison") -> None:
         f"{100 - 100 * LEFT:g} % of the backlog it caused is gone, done or given up.\n"
     )
     write_text(comparison.verdict())
+    if judgements := comparison.expectations():
+        write_text("\nExpected:")
+        for judgement in judgements:
+            write_text(str(judgement))
 
 
 def _record(comparison: "Comparison", report: Path | None) -> dict[str, Any]:
@@ -142,5 +149,6 @@ def _record(comparison: "Comparison", report: Path | None) -> dict[str, Any]:
             for label in policies
         },
         "verdict": comparison.verdict(),
+        "expectations": records(comparison.expectations()),
         "report": None if report is None else str(report),
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jobsim.cli.expected import conclude, records
 from jobsim.cli.options import Json, option, usage
 from jobsim.cli.output import complain, counted, note, write_json, write_table
 from jobsim.cli.program import ExitCode
@@ -17,6 +18,7 @@ from jobsim.policies import PRESETS
 
 if TYPE_CHECKING:
     from jobsim.sim import Scenario, SimResult
+    from jobsim.sim.expectations import Judgement
 
 
 class Store(StrEnum):
@@ -81,31 +83,56 @@ def run(
 def validate(
     scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO", help="Scenario files, in TOML.")],
     *,
+    runs: Annotated[
+        int | None,
+        option(
+            "--run",
+            min=2,
+            metavar="N",
+            help="Run each policy N times, too, and judge what [expect] says.",
+            show_default="only the file is checked",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check scenario files, and show everything that is wrong, with its line."""
+    """Check scenario files, and show everything that is wrong, with its line.
+
+    Exit code 99: runs break an expectation.
+    """
     failed = False
+    judgements: list[Judgement] = []
     for path in scenarios:
-        described, error = _described(path)
+        world, error = _read(path)
+        found = _judged(world, runs) if world is not None and runs is not None else []
+        judgements += found
         if error is not None:
             failed = True
             complain(error)
         if as_json:
-            write_json({"path": str(path), "valid": error is None, "error": error})
-        elif error is None:
-            typer.echo(f"{path}: valid; {described}")
+            judged = {} if runs is None else {"expectations": records(found)}
+            write_json({"path": str(path), "valid": error is None, "error": error, **judged})
+        elif world is not None:
+            typer.echo("\n  ".join((f"{path}: valid; {_counted(world)}", *map(str, found))))
     if failed:
         raise typer.Exit(ExitCode.ERROR)
+    conclude(judgements)
 
 
-def _described(path: Path) -> tuple[str, str | None]:
-    """Return what a scenario file describes, or all that is wrong with it."""
+def _read(path: Path) -> tuple["Scenario | None", str | None]:
+    """Return the scenario of a file, or all that is wrong with it."""
     from jobsim.sim import Scenario
 
     try:
-        return _counted(Scenario.from_toml(path)), None
+        return Scenario.from_toml(path), None
     except ConfigError as problem:
-        return "", str(problem)
+        return None, str(problem)
+
+
+def _judged(world: "Scenario", runs: int) -> list["Judgement"]:
+    """Return what so many runs of each policy say of the scenario's expectations."""
+    from jobsim.sim import compare
+
+    return compare(world, replications=runs, n_jobs=-1).expectations() if world.expect else []
 
 
 def check_policies(scenario: "Scenario", names: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ from jobsim.analysis import report, summary, verdict
 from jobsim.analysis.curves import Profiles
 from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
+from jobsim.sim.expectations import Judgement, judged
 from jobsim.sim.pictures import ComparisonPlots
 from jobsim.sim.replication import replication_seed
 from jobsim.sim.result import SimResult
@@ -81,6 +82,13 @@ class Comparison:
     def winner(self, ci: float = 0.95) -> RetryPolicy:
         """Return the policy that the verdict prefers: the fastest of those under which most jobs succeed."""
         return self.policies[verdict.winner(self.runs, ci)]
+
+    def expectations(self, ci: float = 0.95) -> list[Judgement]:
+        """Return what the runs say of each of the scenario's expectations, policy by policy.
+
+        Those of policies that were not compared are left out.
+        """
+        return judged(self.runs, self.scenario.expect, ci)
 
     @property
     def plot(self) -> ComparisonPlots:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TypeVar
 
 from joblib import Parallel, delayed
 
@@ -13,6 +14,8 @@ from jobsim.sim.comparison import Comparison
 from jobsim.sim.replication import Replication, grid_of, outages_of, replicate, replication_seed
 from jobsim.sim.scenario import Scenario
 from jobsim.sim.simulation import check_scenario, policy_of, seed_of
+
+T = TypeVar("T")
 
 PoliciesLike = Mapping[str, RetryPolicy | str] | Iterable[RetryPolicy | str] | RetryPolicy | str
 
@@ -40,9 +43,9 @@ def compare(
     """
     check_scenario(scenario)
     if policies is not None:
-        scenario = scenario.with_(policies=_looked_up(scenario, policies))
-    _check_count(replications)
-    _check_jobs(n_jobs)
+        scenario = scenario.with_(policies=looked_up(scenario, policies))
+    check_count(replications)
+    check_jobs(n_jobs)
     seed = seed_of(scenario, seed)
     tasks = [
         delayed(replicate)(scenario, label, policy, number, replication_seed(seed, number), storage)
@@ -50,11 +53,15 @@ def compare(
         for label, policy in scenario.policies.items()
     ]
     done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
-    return _collected(scenario, seed, storage, _watched(done, len(tasks), scenario.name, progress=progress))
+    return _collected(scenario, seed, storage, watched(done, len(tasks), scenario.name, progress=progress))
 
 
-def _looked_up(scenario: Scenario, policies: PoliciesLike) -> Mapping[str, RetryPolicy] | list[RetryPolicy]:
-    """Return `policies` with names replaced by what they name."""
+def looked_up(scenario: Scenario, policies: PoliciesLike) -> Mapping[str, RetryPolicy] | list[RetryPolicy]:
+    """Return `policies` with names replaced by what they name.
+
+    Raises:
+        ConfigError: there is none of that name, or it is neither a policy nor a name.
+    """
     if isinstance(policies, Mapping):
         return {label: policy_of(scenario, policy) for label, policy in policies.items()}
     several = [policies] if isinstance(policies, (str, RetryPolicy)) else policies
@@ -79,22 +86,30 @@ def _collected(scenario: Scenario, seed: int, storage: str, done: Iterable[Repli
     return Comparison(scenario, seed, storage, rows, profiles)
 
 
-def _watched(
-    done: Iterable[Replication], total: int, name: str, *, progress: bool | None
-) -> Iterator[Replication]:
-    """Yield the replications under a progress bar."""
+def watched(done: Iterable[T], total: int, name: str, *, progress: bool | None) -> Iterator[T]:
+    """Yield what is `done` under a progress bar."""
     # In a notebook without ipywidgets, tqdm.auto would warn.
     tqdm = import_module("tqdm.auto" if find_spec("ipywidgets") else "tqdm").tqdm
     disable = None if progress is None else not progress
     yield from tqdm(done, total=total, desc=name, unit="run", disable=disable)
 
 
-def _check_count(replications: object) -> None:
+def check_count(replications: object) -> None:
+    """Refuse a number of replications that is not a whole number from 1.
+
+    Raises:
+        ConfigError: it is not.
+    """
     if not isinstance(replications, int) or isinstance(replications, bool) or replications < 1:
         raise ConfigError(f"replications: must be a whole number, at least 1; not {replications!r}")
 
 
-def _check_jobs(n_jobs: object) -> None:
+def check_jobs(n_jobs: object) -> None:
+    """Refuse a number of processes that joblib would not understand.
+
+    Raises:
+        ConfigError: it is not one.
+    """
     if n_jobs is None:
         return
     if not isinstance(n_jobs, int) or isinstance(n_jobs, bool) or n_jobs == 0:

@@ -33,6 +33,7 @@ from jobsim.models.problems import problems
 from jobsim.models.service import Service
 from jobsim.models.workers import Workers
 from jobsim.policies import named
+from jobsim.sim.expectations import ExpectationsField
 from jobsim.sim.policy_tables import DEFAULT_COMPARE, labelled, read_policies
 from jobsim.sim.toml_source import TomlSource
 from jobsim.sim.tree import put
@@ -108,7 +109,8 @@ class JobClass(Model):
 class Scenario(Model):
     """A simulated world: streams of jobs, the workers that run them, and the policies to compare.
 
-    Jobs arrive until `horizon`; the run goes on until every job is final, at most `drain` longer.
+    Jobs arrive until `horizon`; the run goes on until every job is final, at most `drain` longer. `expect`
+    is what comparisons are held to.
     """
 
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -120,6 +122,7 @@ class Scenario(Model):
     workers: Workers
     jobs: Annotated[tuple[JobClass, ...], Field(min_length=1)]
     policies: _PoliciesField = default(DEFAULT_COMPARE)
+    expect: ExpectationsField = default(())
 
     @field_validator("schema_", mode="before")
     @classmethod

@@ -1,7 +1,7 @@
 """Writing a scenario as TOML text."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import tomlkit
 from tomlkit.items import Item, Table
@@ -10,13 +10,16 @@ from jobsim.core.policy import RetryPolicy
 from jobsim.policies import PRESETS
 from jobsim.sim.policy_tables import policy_table
 
+_LAST: Final = ("expect",)
+"""The tables that stand at the end, where they are not empty."""
+
 
 def toml_text(data: Mapping[str, Any]) -> str:
     """Return a scenario's tree of values as TOML; a policy that equals its namesake preset is only named."""
     document = tomlkit.document()
     policies: Mapping[str, RetryPolicy] = data["policies"]
     for key, value in data.items():
-        if key not in ("workers", "jobs", "policies"):
+        if key not in ("workers", "jobs", "policies", *_LAST):
             document.add(key, _value(value))
     document.add("compare", _value(list(policies)))
     document.add("workers", _table(data["workers"]))
@@ -30,6 +33,9 @@ def toml_text(data: Mapping[str, Any]) -> str:
         for name, table in own.items():
             tables.add(name, _table(table))
         document.add("policies", tables)
+    for key in _LAST:
+        if data[key]:
+            document.add(key, _table(data[key]))
     return tomlkit.dumps(document)
 
 

@@ -235,3 +235,45 @@ def test_the_three_steps_work_as_printed(shell: Shell, scenario: Path, root: Pat
     assert f"browse {(tmp_path / 'reports/small/report.html').as_uri()}" in done.stdout
     assert (tmp_path / "reports" / "small" / "one-run" / "events.csv").exists()
     assert "Hello, Ada" in done.stdout
+
+
+EXPECT = """
+[expect]
+attempts_per_job = { policy = "none", below = 1.01 }
+dead_letter_rate = { below = "99 %" }
+"""
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_compare_ends_in_99_where_an_expectation_is_broken(
+    cli: Cli, scenario: Path, as_json: tuple[str, ...]
+) -> None:
+    """All results are shown first, then stderr names the expectation that the runs break."""
+    scenario.write_text(scenario.read_text(encoding="utf-8") + EXPECT, encoding="utf-8")
+    result = cli("compare", str(scenario), *QUICK, *as_json)
+    assert result.exit_code == 99
+    assert "jobsim: 1 expectation is broken: none: attempts_per_job below 1.01: broken" in result.stderr
+    if as_json:
+        [broken, *others] = json.loads(result.stdout)["expectations"]
+        assert broken["finding"] == "broken"
+        assert broken["found"]["low"] > broken["below"]
+        assert [one["finding"] for one in others] == ["kept"] * 3
+    else:
+        assert result.stdout.count(": kept;") == 3
+
+
+def test_compare_of_kept_expectations_ends_well(cli: Cli, scenario: Path) -> None:
+    """Nothing is said on stderr of what is as expected, and the exit code is 0."""
+    expect = '[expect]\ndead_letter_rate = { below = "99 %" }\n'
+    scenario.write_text(scenario.read_text(encoding="utf-8") + expect, encoding="utf-8")
+    result = cli("compare", str(scenario), *QUICK, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_validate_runs_a_scenario_when_asked(cli: Cli, scenario: Path) -> None:
+    """With `--run` expectations are judged, a broken one being exit code 99; else the file is checked."""
+    scenario.write_text(scenario.read_text(encoding="utf-8") + EXPECT, encoding="utf-8")
+    assert cli("validate", str(scenario)).exit_code == 0
+    result = cli("validate", str(scenario), "--run", "3")
+    assert result.exit_code == 99
+    assert "none: attempts_per_job below 1.01: broken" in result.stdout
