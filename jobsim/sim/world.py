@@ -1,37 +1,25 @@
 """One run: the real engine in a simulated world, from the first arrival until every job is final."""
 
 import gc
-import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
-from itertools import count
 from typing import Final
 
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.events import EventLog
-from jobsim.core.ids import IdMint
-from jobsim.core.job import Conflict, NewJob, WorkerId
 from jobsim.core.policy import RetryPolicy
-from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.core.transitions import FINAL
-from jobsim.runtime.sim import SimRuntime, World
-from jobsim.sim.draws import Draws
-from jobsim.sim.model_executor import ModelExecutor, purposes
-from jobsim.sim.scenario import JobClass, Scenario
+from jobsim.runtime.sim import SimRuntime
+from jobsim.sim.clients import arrive
+from jobsim.sim.scenario import Scenario
+from jobsim.sim.staff import Staff
+from jobsim.sim.stage import BEGAN, Stage
 from jobsim.storage.base import Storage
 from jobsim.storage.memory_book import Book
-from jobsim.worker.pool import Worker
-from jobsim.worker.settings import WorkerSettings
-
-BEGAN: Final = Instant(1_767_225_600 * SECOND)
-"""When every simulated run begins: 2026-01-01, 00:00 UTC. An arbitrary moment, far from the clock's zero."""
 
 STORAGES: Final = ("memory", "sqlite")
-
-_new_job: Final = tuple.__new__  # the constructor does the same in twice the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +55,9 @@ def run_world(scenario: Scenario, policy: RetryPolicy, seed: int, storage: str =
         ConfigError: there is no such storage.
     """
     with _opened(storage) as store:
-        stage = _Stage(scenario, policy, seed, store)
-        stage.play()
+        play = _Play(Stage.of(scenario, policy, seed, store))
         log = store.log if isinstance(store, Book) else EventLog.of(store.events())
-    return Run(scenario, policy, seed, storage, log, BEGAN, _end(log) if stage.finished else stage.limit)
+    return Run(scenario, policy, seed, storage, log, BEGAN, _end(log) if play.finished else play.limit)
 
 
 def _end(log: EventLog) -> Instant:
@@ -92,29 +79,19 @@ def _opened(storage: str) -> Iterator[Storage]:
             raise ConfigError(f"storage: {storage!r} is not one of {', '.join(STORAGES)}{hint}")
 
 
-class _Stage:
-    """The world of one run and all who act in it."""
+class _Play:
+    """One run, from the first arrival until every job is final, at most until horizon and drain are over."""
 
-    def __init__(self, scenario: Scenario, policy: RetryPolicy, seed: int, storage: Storage) -> None:
-        self._scenario = scenario
-        self._policy = policy
-        self._streams = Streams(seed)
-        self._draws = Draws(self._streams)
-        self._storage = storage
-        self._world = World(BEGAN)
-        self._bell = self._world.signal()
-        self.limit = Instant(BEGAN + scenario.horizon + scenario.drain)
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.limit = Instant(BEGAN + stage.scenario.horizon + stage.scenario.drain)
         self.finished = False
+        stage.world.run(self._direct(stage.world.machine()))
 
-    def play(self) -> None:
-        """Run until every job is final, at most until horizon and drain are over."""
-        self._world.run(self._direct())
-
-    async def _direct(self) -> None:
-        machine = self._world.machine()
-        for number in range(1, self._scenario.workers.count + 1):
-            machine.start(self._work(machine, number))
-        await machine.together(*(self._arrive(machine, job) for job in self._scenario.jobs))
+    async def _direct(self, machine: SimRuntime) -> None:
+        stage = self._stage
+        Staff(stage, machine).start()
+        await machine.together(*(arrive(stage, machine, job) for job in stage.scenario.jobs))
         since = machine.now()
         while not self._all_final():
             left = self.limit - machine.now()
@@ -124,60 +101,6 @@ class _Stage:
             await machine.sleep(Duration(min(left, max(SECOND, (machine.now() - since) // 32))))
         self.finished = True
 
-    async def _work(self, here: SimRuntime, number: int) -> None:
-        """Keep worker `number` going: after a crash another takes its place, under a name of its own."""
-        crash = self._scenario.workers.crash
-        for life in count(1):
-            machine = self._world.machine()
-            worker = self._worker(WorkerId(f"worker-{number}.{life}"), machine)
-            machine.start(worker.run())
-            if crash is None:
-                return
-            u = self._streams.random(f"{Purpose.CRASH}:{number}", life)
-            await here.sleep(Duration(round(-crash.every * math.log1p(-u))))
-            machine.kill()
-            await here.sleep(crash.restart_after)
-
     def _all_final(self) -> bool:
-        return not any(count for state, count in self._storage.counts().items() if state not in FINAL)
-
-    async def _arrive(self, machine: SimRuntime, job: JobClass) -> None:
-        """Enqueue the jobs of one kind as they arrive, until the horizon."""
-        streams = self._streams.child(f"jobs:{job.kind}")
-        mint = IdMint(streams, partial(self._draws.foresee, purposes(job))).mint
-        limit = self._policy.limit if job.max_attempts is None else job.max_attempts
-        kind, queue, priority, conflict = job.kind, job.queue, job.priority, Conflict.SKIP
-        sleep, enqueue, ring = machine.sleep, self._storage.enqueue, self._bell.ring
-        horizon, now = self._scenario.horizon, BEGAN
-        for offset in job.arrivals.times(streams.numbers_in_order(Purpose.ARRIVAL)):
-            if offset >= horizon:
-                break
-            at: Instant = BEGAN + offset  # type: ignore[assignment]  # as in `sleep`: no call for a type
-            if at > now:
-                await sleep(at - now)  # type: ignore[arg-type]  # whole microseconds, as good as a `Duration`
-                now = at
-            new = _new_job(NewJob, (mint(at), kind, at, queue, "{}", limit, priority, None, conflict, ""))
-            enqueue((new,), at)
-            ring()
-
-    def _worker(self, name: WorkerId, machine: SimRuntime) -> Worker:
-        """Return the engine's worker, on `machine`."""
-        scenario = self._scenario
-        workers = scenario.workers
-        settings = WorkerSettings(
-            slots=workers.slots,
-            queues=tuple(dict.fromkeys(job.queue for job in scenario.jobs)),
-            lease=workers.lease,
-            poll=workers.poll,
-        )
-        executor = ModelExecutor(machine, scenario.jobs, self._draws, BEGAN)
-        return Worker(
-            name,
-            machine,
-            self._storage,
-            executor,
-            lambda _: self._policy,
-            self._streams,
-            settings,
-            self._bell,
-        )
+        counts = self._stage.storage.counts()
+        return not any(count for state, count in counts.items() if state not in FINAL)

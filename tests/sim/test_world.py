@@ -12,7 +12,8 @@ from jobsim.core.time import SECOND
 from jobsim.core.transitions import FINAL, Kind
 from jobsim.models import Constant, Crashes, Deterministic, Independent, Listed, Workers
 from jobsim.sim.scenario import JobClass, Scenario
-from jobsim.sim.world import BEGAN, Run, run_world
+from jobsim.sim.stage import BEGAN
+from jobsim.sim.world import Run, run_world
 
 
 def scenario(jobs: int = 200, workers: Workers | None = None, **changes: object) -> Scenario:
