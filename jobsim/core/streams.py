@@ -34,6 +34,7 @@ class Purpose(StrEnum):
     ARRIVAL = "arrival"
     SERVICE = "service"
     FAILURE = "failure"
+    PATH = "path"
     JITTER = "jitter"
     CRASH = "crash"
     POLL = "poll"

@@ -5,16 +5,20 @@ into times and faults; none makes randomness of its own.
 """
 
 from jobsim.models.arrivals import Arrivals, Deterministic, Listed, Poisson
-from jobsim.models.failures import FailureModel, Fault, Independent, Outage, Permanent
+from jobsim.models.failures import Brownout, FailureModel, Independent, Outage, Permanent
+from jobsim.models.failures_base import Condition, Failure, Fault, Slowing
 from jobsim.models.service import Constant, ExponentialService, Lognormal, Service
 from jobsim.models.workers import Crashes, Workers
 
 __all__ = [
     "Arrivals",
+    "Brownout",
+    "Condition",
     "Constant",
     "Crashes",
     "Deterministic",
     "ExponentialService",
+    "Failure",
     "FailureModel",
     "Fault",
     "Independent",
@@ -24,5 +28,6 @@ __all__ = [
     "Permanent",
     "Poisson",
     "Service",
+    "Slowing",
     "Workers",
 ]

@@ -1,18 +1,15 @@
 """When jobs arrive."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count, islice
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from jobsim.core.time import MAX_DURATION, SECOND, Duration
-from jobsim.models.base import Model
+from jobsim.models.base import Model, Uniform
 from jobsim.models.fields import Count, DurationField, DurationsField, PositiveField, RateField, default
-
-Uniform = Callable[[int], float]
-"""The n-th uniform number on [0, 1), n from 0: a function of n alone, whatever was asked before."""
 
 
 class Poisson(Model):

@@ -1,6 +1,6 @@
 """What every model is: a frozen pydantic model whose errors are `ConfigError`s in plain sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from jobsim.core.errors import ConfigError
 from jobsim.core.time import Duration
 from jobsim.models.problems import problems
+
+Uniform = Callable[[int], float]
+"""The n-th uniform number on [0, 1), n from 0: a function of n alone, whatever was asked before."""
 
 
 class Model(BaseModel):

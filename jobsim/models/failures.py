@@ -1,17 +1,15 @@
 """What befalls attempts: each model looks at when an attempt starts and at one uniform number."""
 
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from jobsim.core.outcome import Error, Failed
 from jobsim.core.time import Duration
-from jobsim.models.base import Model
+from jobsim.models.failures_base import Failure, Fault
 from jobsim.models.fields import (
     DurationField,
     ErrorField,
+    Flag,
     OptionalDurationField,
     PositiveField,
     Probability,
@@ -19,35 +17,22 @@ from jobsim.models.fields import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What befalls an attempt: it ends in `error`, after `takes` (`None`: after its service time)."""
-
-    error: Error
-    takes: Duration | None = None
-    outcome: Failed = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "outcome", Failed(self.error))
-
-
-class Independent(Model):
+class Independent(Failure):
     """Each attempt fails with the same probability, whatever befell the others."""
 
     model: Literal["independent"] = "independent"
     probability: Probability
     error: ErrorField = default("RuntimeError: simulated failure")
-
-    @cached_property
-    def _fault(self) -> Fault:
-        return Fault(self.error)
+    takes: OptionalDurationField = default(None)
+    retry_after: OptionalDurationField = default(None)
+    kills: Flag = False
 
     def verdict(self, at: Duration, u: float) -> Fault | None:
-        """Return the fault of an attempt that starts at offset `at`; `u` is uniform on [0, 1)."""
-        return self._fault if u < self.probability else None
+        """Return the fault of an attempt that starts at offset `at`; `u` is its number, uniform on [0, 1)."""
+        return self.fault if u < self.probability else None
 
 
-class Outage(Model):
+class Outage(Failure):
     """Attempts that start within `start` .. `start + duration` fail with `probability`.
 
     Over the `recovery` that follows, the probability falls linearly to 0. A failing attempt takes
@@ -61,39 +46,77 @@ class Outage(Model):
     probability: Probability = 1.0
     error: ErrorField = default("ConnectionError: simulated outage")
     takes: OptionalDurationField = default(None)
-
-    @cached_property
-    def _fault(self) -> Fault:
-        return Fault(self.error, self.takes)
+    retry_after: OptionalDurationField = default(None)
+    kills: Flag = False
 
     def chance(self, at: Duration) -> float:
         """Return the probability that an attempt started at offset `at` fails."""
-        since = at - self.start
-        if since < 0:
-            return 0.0
-        after = since - self.duration
-        if after < 0:
-            return self.probability
-        return self.probability * (1 - after / self.recovery) if after < self.recovery else 0.0
+        return self.probability * severity(at, self.start, self.duration, self.recovery)
 
     def verdict(self, at: Duration, u: float) -> Fault | None:
-        """Return the fault of an attempt that starts at offset `at`; `u` is uniform on [0, 1)."""
-        return self._fault if u < self.chance(at) else None
+        """Return the fault of an attempt that starts at offset `at`; `u` is its number, uniform on [0, 1)."""
+        return self.fault if u < self.chance(at) else None
 
 
-class Permanent(Model):
-    """Every attempt fails: a job that can never succeed."""
+class Brownout(Failure):
+    """Attempts that start within `start` .. `start + duration` take `factor` times their service time.
+
+    They may fail, too, with `probability`. Over the `recovery` that follows, factor and probability return
+    linearly to 1 and 0. Where capacity is bounded, that of a dependency or of the workers, twice the
+    service time is half the capacity. For brownouts that come and go, see `Alternating`.
+    """
+
+    model: Literal["brownout"] = "brownout"
+    start: DurationField
+    duration: PositiveField
+    recovery: DurationField = default("0s")
+    factor: Annotated[float, Field(strict=True, ge=1, le=1e6, allow_inf_nan=False)]
+    probability: Probability = 0.0
+    error: ErrorField = default("TimeoutError: simulated brownout")
+    takes: OptionalDurationField = default(None)
+    retry_after: OptionalDurationField = default(None)
+    kills: Flag = False
+
+    def slowdown(self, at: Duration) -> float:
+        """Return by what an attempt's service time is multiplied that starts at offset `at`."""
+        return 1 + (self.factor - 1) * severity(at, self.start, self.duration, self.recovery)
+
+    def verdict(self, at: Duration, u: float) -> Fault | None:
+        """Return the fault of an attempt that starts at offset `at`; `u` is its number, uniform on [0, 1)."""
+        chance = self.probability * severity(at, self.start, self.duration, self.recovery)
+        return self.fault if u < chance else None
+
+
+class Permanent(Failure):
+    """Jobs that can never succeed: every attempt fails, of a `share` of all jobs.
+
+    Which jobs those are is decided once a job. Poison pills that take their workers with them are such
+    jobs whose fault `kills`.
+    """
+
+    of_job: ClassVar[bool] = True
 
     model: Literal["permanent"] = "permanent"
+    share: Probability = 1.0
     error: ErrorField = default("ValueError: simulated permanent failure")
-
-    @cached_property
-    def _fault(self) -> Fault:
-        return Fault(self.error)
+    takes: OptionalDurationField = default(None)
+    retry_after: OptionalDurationField = default(None)
+    kills: Flag = False
 
     def verdict(self, at: Duration, u: float) -> Fault | None:
-        """Return the fault of every attempt."""
-        return self._fault
+        """Return the fault of an attempt; `u` is the number of its job, uniform on [0, 1)."""
+        return self.fault if u < self.share else None
 
 
-FailureModel = Annotated[Independent | Outage | Permanent, Field(discriminator="model")]
+def severity(at: Duration, start: Duration, duration: Duration, recovery: Duration) -> float:
+    """Return 1 within the window, 0 outside, and what lies between over the recovery that follows it."""
+    since = at - start
+    if since < 0:
+        return 0.0
+    after = since - duration
+    if after < 0:
+        return 1.0
+    return 1 - after / recovery if after < recovery else 0.0
+
+
+FailureModel = Annotated[Independent | Outage | Brownout | Permanent, Field(discriminator="model")]

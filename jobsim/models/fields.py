@@ -23,6 +23,7 @@ _LONGEST: Final = 100
 _ABSURD: Final = 1e15  # a number beyond it has another fault than a missing unit
 
 Probability = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Text = Annotated[str, Field(min_length=1)]
 

@@ -32,6 +32,7 @@ _SENTENCES: Final = {
     "int_from_float": _WHOLE,
     "int_parsing_size": _WHOLE,
     "float_type": _FINITE,
+    "bool_type": "must be true or false, not {value}",
     "finite_number": _FINITE,
     "greater_than_equal": "must be at least {ge:.15g}, not {value}",
     "less_than_equal": "must be at most {le:.15g}, not {value}",

@@ -8,7 +8,7 @@ from jobsim.core.job import Conflict, NewJob
 from jobsim.core.streams import Purpose
 from jobsim.core.time import Instant
 from jobsim.runtime.sim import SimRuntime
-from jobsim.sim.model_executor import purposes
+from jobsim.sim.model_executor import drawn
 from jobsim.sim.scenario import JobClass
 from jobsim.sim.stage import BEGAN, Stage
 
@@ -18,7 +18,7 @@ _new_job: Final = tuple.__new__  # the constructor does the same in twice the ti
 async def arrive(stage: Stage, machine: SimRuntime, job: JobClass) -> None:
     """Enqueue the jobs of one kind as they arrive, until the horizon."""
     streams = stage.streams.child(f"jobs:{job.kind}")
-    mint = IdMint(streams, partial(stage.draws.foresee, purposes(job))).mint
+    mint = IdMint(streams, partial(stage.draws.foresee, drawn(job))).mint
     limit = stage.policy.limit if job.max_attempts is None else job.max_attempts
     kind, queue, priority, conflict = job.kind, job.queue, job.priority, Conflict.SKIP
     sleep, enqueue, ring = machine.sleep, stage.storage.enqueue, stage.bell.ring

@@ -1,7 +1,7 @@
 """The numbers that decide attempts, drawn in advance where a simulation knows which jobs will come."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,13 @@ Numbers = Callable[[int, int], Sequence[float]]
 """Returns the numbers of an attempt, by key and attempt, uniform on [0, 1)."""
 
 
+class Draw(NamedTuple):
+    """A number that is drawn: for each attempt, or once for all attempts of a job."""
+
+    purpose: str
+    of_job: bool = False
+
+
 class Draws:
     """`Streams.random` for several purposes, at a fraction of the cost for first attempts that were foreseen.
 
@@ -23,26 +30,30 @@ class Draws:
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
-        self._ahead: dict[Sequence[str], dict[int, tuple[float, ...]]] = {}
+        self._ahead: dict[tuple[Draw, ...], dict[int, tuple[float, ...]]] = {}
 
-    def numbers(self, purposes: tuple[str, ...]) -> Numbers:
-        """Return what gives a number for each of `purposes`."""
-        take = self._ahead.setdefault(purposes, {}).pop
-        each = [self._streams.numbers(purpose) for purpose in purposes]
+    def numbers(self, drawn: tuple[Draw, ...]) -> Numbers:
+        """Return what gives a number for each of `drawn`."""
+        take = self._ahead.setdefault(drawn, {}).pop
+        each = [self._number(draw) for draw in drawn]
 
-        def drawn(key: int, attempt: int) -> Sequence[float]:
+        def numbers(key: int, attempt: int) -> Sequence[float]:
             if attempt == 1:
                 known = take(key, None)
                 if known is not None:
                     return known
             return [number(key, attempt) for number in each]
 
-        return drawn
+        return numbers
 
-    def foresee(self, purposes: tuple[str, ...], keys: NDArray[np.uint64]) -> None:
+    def _number(self, draw: Draw) -> Callable[[int, int], float]:
+        number = self._streams.numbers(draw.purpose)
+        return (lambda key, _: number(key)) if draw.of_job else number
+
+    def foresee(self, drawn: tuple[Draw, ...], keys: NDArray[np.uint64]) -> None:
         """Draw the numbers of the first attempts of the jobs with `keys`."""
-        ahead = self._ahead.setdefault(purposes, {})
+        ahead = self._ahead.setdefault(drawn, {})
         if len(ahead) > KEPT:
             ahead.clear()
-        columns = [self._streams.numbers_of(purpose, keys, 1) for purpose in purposes]
+        columns = [self._streams.numbers_of(d.purpose, keys, 0 if d.of_job else 1) for d in drawn]
         ahead.update(zip(keys.tolist(), zip(*columns, strict=True), strict=True))

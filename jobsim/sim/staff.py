@@ -8,7 +8,8 @@ from typing import Final
 from jobsim.core.errors import StorageError
 from jobsim.core.job import WorkerId
 from jobsim.core.streams import Purpose
-from jobsim.core.time import Duration
+from jobsim.core.time import Duration, duration
+from jobsim.models.workers import Crashes
 from jobsim.runtime.base import Signal
 from jobsim.runtime.sim import SimRuntime
 from jobsim.sim.model_executor import ModelExecutor
@@ -17,6 +18,9 @@ from jobsim.worker.pool import Worker
 from jobsim.worker.settings import WorkerSettings
 
 _log: Final = logging.getLogger("jobsim.sim")
+
+_RESTART: Final = duration("30s")
+"""How long a worker is away that died, where the scenario knows of no crashes."""
 
 
 class Staff:
@@ -43,19 +47,20 @@ class Staff:
         here, crash = self._here, self._stage.scenario.workers.crash
         for life in count(1):
             machine, over = self._stage.world.machine(), here.signal()
-            worker = self._worker(WorkerId(f"worker-{number}.{life}"), machine)
+            worker = self._worker(WorkerId(f"worker-{number}.{life}"), machine, over)
             machine.start(_work(worker, over))
-            if crash is None:
-                return
-            u = self._stage.streams.random(f"{Purpose.CRASH}:{number}", life)
-            if not await here.wait(over, Duration(round(-crash.every * math.log1p(-u)))):
-                machine.kill()
-            await here.sleep(crash.restart_after)
+            await here.wait(over, self._until_crash(crash, number, life) if crash else None)
+            machine.kill()
+            await here.sleep(crash.restart_after if crash else _RESTART)
 
-    def _worker(self, name: WorkerId, machine: SimRuntime) -> Worker:
-        """Return the engine's worker, on `machine`."""
+    def _until_crash(self, crash: Crashes, number: int, life: int) -> Duration:
+        u = self._stage.streams.random(f"{Purpose.CRASH}:{number}", life)
+        return Duration(round(-crash.every * math.log1p(-u)))
+
+    def _worker(self, name: WorkerId, machine: SimRuntime, over: Signal) -> Worker:
+        """Return the engine's worker, on `machine`; a job that kills it rings `over`."""
         stage = self._stage
-        executor = ModelExecutor(machine, stage.scenario.jobs, stage.draws, BEGAN)
+        executor = ModelExecutor(machine, stage.fates, BEGAN, over.ring)
         return Worker(
             name,
             machine,

@@ -3,11 +3,18 @@
 import pytest
 
 from jobsim.core.errors import ConfigError
-from jobsim.core.outcome import Error
+from jobsim.core.outcome import Error, Failed
 from jobsim.core.time import Duration, duration
-from jobsim.models import FailureModel, Fault, Independent, Outage, Permanent
+from jobsim.models import Brownout, Failure, Fault, Independent, Outage, Permanent, Slowing
 
 OUTAGE = Outage(start="20m", duration="10m", recovery="5m", probability=0.8, takes="2s")
+BROWNOUT = Brownout(start="20m", duration="10m", recovery="5m", factor=5, probability=0.4)
+MODELS = [OUTAGE, BROWNOUT, Independent(probability=0.5), Permanent(share=0.5)]
+
+
+def no_number(n: int) -> float:
+    """Fail the test: nothing is open."""
+    raise AssertionError(n)
 
 
 def test_independent_fails_below_its_probability() -> None:
@@ -93,7 +100,61 @@ def test_error_must_name_an_exception(error: str) -> None:
         Permanent(error=error)
 
 
-@pytest.mark.parametrize("model", [OUTAGE, Independent(probability=0.5), Permanent()])
-def test_verdict_depends_on_its_arguments_alone(model: FailureModel) -> None:
+@pytest.mark.parametrize(
+    ("at", "factor", "chance"),
+    [("19m", 1.0, 0.0), ("20m", 5.0, 0.4), ("29m", 5.0, 0.4), ("32m30s", 3.0, 0.2), ("35m", 1.0, 0.0)],
+)
+def test_brownout_slows_and_fails_attempts(at: str, factor: float, chance: float) -> None:
+    """Within the window attempts take longer and may fail; both pass with the recovery."""
+    assert BROWNOUT.slowdown(duration(at)) == pytest.approx(factor)
+    struck = [BROWNOUT.verdict(duration(at), u) is not None for u in (max(0, chance - 0.01), chance + 0.01)]
+    assert struck == [chance > 0, False]
+
+
+def test_brownout_does_not_fail_unless_told() -> None:
+    """A brownout is slow, and no more than that, without a probability."""
+    assert Brownout(start="0s", duration="1h", factor=2).verdict(duration("1m"), 0.0) is None
+
+
+@pytest.mark.parametrize("factor", [0.5, float("nan"), float("inf"), 1e7, "2"])
+def test_brownout_refuses_an_impossible_factor(factor: float) -> None:
+    """A brownout makes nothing faster."""
+    with pytest.raises(ConfigError, match=r"^Brownout\.factor: must be "):
+        Brownout(start="0s", duration="1s", factor=factor)
+
+
+def test_permanent_strikes_the_share_of_jobs_that_it_says() -> None:
+    """The number of a job decides, and it is one for all attempts."""
+    poison = Permanent(share=0.01)
+    assert [poison.verdict(Duration(0), u) is not None for u in (0.0, 0.0099, 0.01)] == [True, True, False]
+    assert [model.of_job for model in MODELS] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("model", [Independent, Permanent])
+def test_faults_may_demand_a_wait_or_kill_their_worker(model: type[Independent] | type[Permanent]) -> None:
+    """Every failure may take a time of its own, demand a wait, and kill the worker."""
+    values = {"takes": "2s", "retry_after": "1m", "kills": True}
+    sure = model(**({"probability": 1.0} if model is Independent else {}) | values)  # type: ignore[arg-type]
+    fault = sure.verdict(Duration(0), 0.5)
+    assert fault == Fault(sure.error, duration("2s"), duration("1m"), kills=True)
+    assert fault is not None
+    assert fault.outcome == Failed(sure.error, duration("1m"))
+
+
+def test_kills_is_yes_or_no() -> None:
+    """Nothing but true and false is taken for one of them."""
+    with pytest.raises(ConfigError, match=r"^Permanent\.kills: must be true or false, not 'yes'$"):
+        Permanent(kills="yes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_models_without_a_path_are_their_own_condition(model: Failure) -> None:
+    """Where nothing is open no number is drawn, and only a brownout slows attempts."""
+    assert model.begin(no_number) is model
+    assert isinstance(model, Slowing) == isinstance(model, Brownout)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_verdict_depends_on_its_arguments_alone(model: Failure) -> None:
     """The same start and number give the same verdict."""
     assert model.verdict(duration("21m"), 0.3) == model.verdict(duration("21m"), 0.3)

@@ -5,22 +5,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobsim.core.streams import Streams
-from jobsim.sim.draws import KEPT, Draws
+from jobsim.sim.draws import KEPT, Draw, Draws
 
-PURPOSES = ("service", "failure:0")
+DRAWN = (Draw("service"), Draw("failure:0", of_job=True))
+
+
+def expected(streams: Streams, key: int, attempt: int) -> list[float]:
+    """Return the numbers that are drawn one by one."""
+    return [streams.random("service", key, attempt), streams.random("failure:0", key)]
+
 
 keys = st.lists(st.integers(0, 2**62 - 1), max_size=9)
 
 
 @given(foreseen=keys, asked=keys, attempt=st.integers(1, 3))
 def test_draws_are_the_same_foreseen_or_not(foreseen: list[int], asked: list[int], attempt: int) -> None:
-    """A number depends on seed, purpose, job and attempt alone, also when it is asked for twice."""
+    """A number depends on seed, purpose, job and, unless it is the job's own, attempt alone."""
     streams = Streams(3)
     draws = Draws(streams)
-    numbers = draws.numbers(PURPOSES)
-    draws.foresee(PURPOSES, np.array(foreseen, dtype=np.uint64))
+    numbers = draws.numbers(DRAWN)
+    draws.foresee(DRAWN, np.array(foreseen, dtype=np.uint64))
     for key in [*foreseen, *asked, *foreseen]:
-        assert list(numbers(key, attempt)) == [streams.random(purpose, key, attempt) for purpose in PURPOSES]
+        assert list(numbers(key, attempt)) == expected(streams, key, attempt)
 
 
 def test_draws_that_nobody_takes_are_not_kept_for_ever() -> None:
@@ -28,6 +34,6 @@ def test_draws_that_nobody_takes_are_not_kept_for_ever() -> None:
     streams = Streams(3)
     draws = Draws(streams)
     for first in range(0, 5 * KEPT, 1_000):
-        draws.foresee(PURPOSES, np.arange(first, first + 1_000, dtype=np.uint64))
-        assert len(draws._ahead[PURPOSES]) <= KEPT + 1_000
-    assert list(draws.numbers(PURPOSES)(0, 1)) == [streams.random(purpose, 0, 1) for purpose in PURPOSES]
+        draws.foresee(DRAWN, np.arange(first, first + 1_000, dtype=np.uint64))
+        assert len(draws._ahead[DRAWN]) <= KEPT + 1_000
+    assert list(draws.numbers(DRAWN)(0, 1)) == expected(streams, 0, 1)

@@ -7,6 +7,7 @@ from jobsim.core.outcome import SUCCEEDED, Failed, Outcome
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.models import (
+    Brownout,
     Constant,
     ExponentialService,
     FailureModel,
@@ -18,7 +19,7 @@ from jobsim.models import (
 )
 from jobsim.runtime.sim import World
 from jobsim.sim.draws import Draws
-from jobsim.sim.model_executor import ModelExecutor
+from jobsim.sim.model_executor import ModelExecutor, fates
 from jobsim.sim.scenario import JobClass
 
 BEGAN = Instant(1_767_225_600 * SECOND)
@@ -34,7 +35,7 @@ def attempt(
     job = JobClass(kind="a", arrivals=Listed(times=["0s"]), service=service, failures=failures)
     world = World(BEGAN)
     machine = world.machine()
-    executor = ModelExecutor(machine, [job], Draws(STREAMS), BEGAN)
+    executor = ModelExecutor(machine, fates([job], STREAMS, Draws(STREAMS)), BEGAN, machine.kill)
     lease = Lease(
         1, JobId(key), "a", "q", number, 5, 5, number, BEGAN, Duration(0), BEGAN, WorkerId("w"), "{}"
     )
@@ -84,3 +85,34 @@ def test_each_failure_model_has_a_stream_of_its_own() -> None:
 
     assert 70 <= struck((half,)) <= 130
     assert 130 <= struck((half, half)) <= 170
+
+
+def test_brownouts_multiply_the_service_time() -> None:
+    """Every brownout that an attempt starts in slows it down, unless it fails in a time of its own."""
+    slow = Brownout(start="10s", duration="10s", factor=3)
+    late = Brownout(start="15s", duration="10s", factor=2)
+    seconds = Constant(value="1s")
+    assert attempt((slow, late), seconds, after_s=5) == (SUCCEEDED, SECOND)
+    assert attempt((slow, late), seconds, after_s=12) == (SUCCEEDED, 3 * SECOND)
+    assert attempt((slow, late), seconds, after_s=16) == (SUCCEEDED, 6 * SECOND)
+    assert attempt((slow, SURE), seconds, after_s=12)[1] == 3 * SECOND
+    assert attempt((slow, OUTAGE), seconds, after_s=12)[1] == 2 * SECOND
+
+
+def test_permanent_share_strikes_a_job_in_all_attempts_or_in_none() -> None:
+    """Whether a job can succeed is decided once: all its attempts end alike."""
+    poison = (Permanent(share=0.5),)
+    ends = [
+        {isinstance(attempt(poison, Constant(value="1s"), key=key, number=n)[0], Failed) for n in (1, 2, 3)}
+        for key in range(200)
+    ]
+    assert all(len(end) == 1 for end in ends)
+    assert 70 <= sum(end == {True} for end in ends) <= 130
+
+
+def test_fault_carries_the_wait_that_its_error_demands() -> None:
+    """An error with a retry-after reaches the policy with it."""
+    limited = Independent(probability=1, error="ConnectionError: 429", retry_after="90s")
+    ended, _ = attempt((limited,), Constant(value="1s"))
+    assert isinstance(ended, Failed)
+    assert (str(ended.error), str(ended.retry_after)) == ("ConnectionError: 429", "1m30s")

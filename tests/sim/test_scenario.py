@@ -13,6 +13,7 @@ from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.time import Duration, duration
 from jobsim.models import (
+    Brownout,
     Constant,
     Crashes,
     Deterministic,
@@ -59,18 +60,18 @@ services = st.one_of(
     st.builds(ExponentialService, mean=positive),
     st.builds(Lognormal, mean=positive, cv=st.floats(0, 10)),
 )
+faults: dict[str, st.SearchStrategy[object]] = {
+    "error": errors,
+    "takes": st.none() | durations,
+    "retry_after": st.none() | durations,
+    "kills": st.booleans(),
+}
+windows = {"start": durations, "duration": positive, "recovery": durations, "probability": probabilities}
 failures = st.one_of(
-    st.builds(Independent, probability=probabilities, error=errors),
-    st.builds(
-        Outage,
-        start=durations,
-        duration=positive,
-        recovery=durations,
-        probability=probabilities,
-        error=errors,
-        takes=st.none() | durations,
-    ),
-    st.builds(Permanent, error=errors),
+    st.builds(Independent, probability=probabilities, **faults),
+    st.builds(Outage, **windows, **faults),
+    st.builds(Brownout, factor=st.floats(1, 1e6), **windows, **faults),
+    st.builds(Permanent, share=probabilities, **faults),
 )
 jobs = st.lists(
     st.builds(

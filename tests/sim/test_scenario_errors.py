@@ -159,8 +159,8 @@ def test_the_valid_file_is_valid() -> None:
         ('duration = "10m"', 'duraton = "10m"', "25: jobs.0.failures.1.duration is missing\n"
          "shop.toml:25: jobs.0.failures.1.duraton: unknown key (did you mean 'duration'?)"),
         ('takes = "2s"', "takes = 2", "25: jobs.0.failures.1.takes: 2 has no unit; write for example '2s'"),
-        ('model = "outage"', 'model = "outtage"', "25: jobs.0.failures.1.model: 'outtage' is not one of independent, outage, permanent (did you mean 'outage'?)"),
-        ('"permanent"', '"permanet"', "43: jobs.1.failures.0.model: 'permanet' is not one of independent, outage, permanent (did you mean 'permanent'?)"),
+        ('model = "outage"', 'model = "outtage"', "25: jobs.0.failures.1.model: 'outtage' is not one of independent, outage, brownout, permanent (did you mean 'outage'?)"),
+        ('"permanent"', '"permanet"', "43: jobs.1.failures.0.model: 'permanet' is not one of independent, outage, brownout, permanent (did you mean 'permanent'?)"),
         ('"LookupError: gone"', '"it is gone"', "44: jobs.1.failures.0.error: 'it is gone' is not an error; write the name of an "
          "exception class, with a message if you like: 'ConnectionError: connection refused'"),
         # the policies

@@ -10,7 +10,7 @@ from jobsim.core.events import Event, fold
 from jobsim.core.job import JobId, State
 from jobsim.core.time import SECOND
 from jobsim.core.transitions import FINAL, Kind
-from jobsim.models import Constant, Crashes, Deterministic, Independent, Listed, Workers
+from jobsim.models import Constant, Crashes, Deterministic, Independent, Listed, Permanent, Workers
 from jobsim.sim.scenario import JobClass, Scenario
 from jobsim.sim.stage import BEGAN
 from jobsim.sim.world import Run, run_world
@@ -86,6 +86,27 @@ def test_jobs_of_crashed_workers_come_back_after_their_lease() -> None:
                 assert before.due < event.at <= before.due + 3 * SECOND
                 lost += 1
     assert lost > 3
+
+
+@pytest.mark.parametrize("crash", [None, Crashes(every="10d", restart_after="30s")])
+def test_jobs_that_kill_their_worker_take_its_other_attempts_along(crash: Crashes | None) -> None:
+    """A poison pill ends as a dead letter; its neighbours are lost with each of its attempts, and return."""
+    healthy = JobClass(kind="a", arrivals=Deterministic(every="1s", jobs=3), service=Constant(value="20s"))
+    poison = JobClass(
+        kind="pill",
+        arrivals=Listed(times=["5s"]),
+        service=Constant(value="100ms"),
+        failures=(Permanent(kills=True, takes="2s"),),
+        max_attempts=2,
+    )
+    world = scenario(workers=Workers(count=1, slots=9, lease="10s", crash=crash), policies=["none"])
+    ran = run(world.with_(jobs=(healthy, poison)))
+    ends = [(history[-1].kind, history[-1].attempt) for history in histories(ran)]
+    assert ends == [*3 * [(Kind.SUCCEED, 3)], (Kind.DEAD_LETTER, 2)]
+    workers = [event.worker for event in ran.log if event.kind is Kind.CLAIM]
+    assert set(workers) == {"worker-1.1", "worker-1.2", "worker-1.3"}
+    claims = [e.at - BEGAN for e in ran.log if e.kind is Kind.CLAIM and e.worker != "worker-1.1"]
+    assert min(claims) >= 37 * SECOND
 
 
 def test_arrivals_stop_at_the_horizon() -> None:

@@ -1,0 +1,75 @@
+"""What a failure model is: a frozen value whose `begin` gives the condition of things in one run."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from jobsim.core.outcome import Error, Failed
+from jobsim.core.time import Duration
+from jobsim.models.base import Model, Uniform
+from jobsim.models.fields import ErrorField, OptionalDurationField
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What befalls an attempt: it ends in `error`, after `takes` (`None`: after its service time).
+
+    `retry_after` is the wait that the error demands. A fault that `kills` takes the machine down that the
+    attempt runs on, when it would have ended, with everything else that runs there.
+    """
+
+    error: Error
+    takes: Duration | None = None
+    retry_after: Duration | None = None
+    kills: bool = False
+    outcome: Failed = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outcome", Failed(self.error, self.retry_after))
+
+
+class Condition(Protocol):
+    """The state of things in one run, over its whole course: what befalls whom, and when."""
+
+    def verdict(self, at: Duration, u: float) -> Fault | None:
+        """Return the fault of an attempt that starts at offset `at`; `u` is its number, uniform on [0, 1)."""
+        ...
+
+
+@runtime_checkable
+class Slowing(Condition, Protocol):
+    """A condition that also makes attempts slower."""
+
+    def slowdown(self, at: Duration) -> float:
+        """Return by what an attempt's service time is multiplied that starts at offset `at`."""
+        ...
+
+
+class Failure(Model):
+    """The base of all failure models.
+
+    Each may say with which `error` attempts fail, how long a failing one `takes` (`None`: its service
+    time), what wait the error demands (`retry_after`), and whether it `kills` the worker it ran on.
+    """
+
+    of_job: ClassVar[bool] = False
+    """Whether the number that decides is one for all attempts of a job, and not drawn for each."""
+
+    if TYPE_CHECKING:  # each model has these fields, after its own, so that it reads well where it is written
+        error: ErrorField
+        takes: OptionalDurationField
+        retry_after: OptionalDurationField
+        kills: bool
+
+    @cached_property
+    def fault(self) -> Fault:
+        """What befalls those whom it strikes."""
+        return Fault(self.error, self.takes, self.retry_after, self.kills)
+
+    def verdict(self, at: Duration, u: float) -> Fault | None:
+        """Return the fault of an attempt that starts at offset `at`; `u` is its number, uniform on [0, 1)."""
+        raise NotImplementedError
+
+    def begin(self, uniform: Uniform) -> Condition:
+        """Return the condition of one run, whose course `uniform` decides: itself where nothing is open."""
+        return self
