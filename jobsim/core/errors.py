@@ -63,6 +63,13 @@ class StorageBroken(StorageError):
     and what can be read back afterwards may be lost all the same."""
 
 
+class PowerLost(BaseException):
+    """The machine is to die here: raised by injected faults, for a simulated machine to end itself by.
+
+    Not an `Exception`, so that nothing between handles it.
+    """
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the known word nearest to `word`, or an empty string."""
     nearest = difflib.get_close_matches(word, map(str, known), n=1, cutoff=0.6)

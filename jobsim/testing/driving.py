@@ -13,7 +13,7 @@ from jobsim.core.transitions import FINAL
 from jobsim.runtime.base import Runtime, Signal
 from jobsim.runtime.sim import SimRuntime, World
 from jobsim.storage.base import Storage
-from jobsim.testing.crashing import CrashingRuntime, CrashPoint
+from jobsim.testing.crashing import CrashPoint, mortal
 from jobsim.worker.executor import Executor
 from jobsim.worker.pool import Worker
 from jobsim.worker.settings import WorkerSettings
@@ -51,10 +51,10 @@ class EveryOther:
 def burst(storage: Storage, name: WorkerId, began: Instant, crash: CrashPoint) -> Duration:
     """Let a worker do all that is due, unless it dies at `crash` first, and return how long that took."""
     world = World(began)
-    runtime = CrashingRuntime(world.machine(), crash)
+    machine, faulty, _ = mortal(world, storage, crash)
     settings = WorkerSettings(slots=2, queues=QUEUES, lease="10s", burst=True)
-    runtime.start(_worker(storage, name, runtime, EveryOther(runtime), settings).run())
-    world.run(_heard(world.machine(), runtime.over))
+    machine.live(_worker(faulty, name, machine, EveryOther(machine), settings).run())
+    world.run(_heard(world.machine(), machine.over))
     return Duration(world.now() - began)
 
 

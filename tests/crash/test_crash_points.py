@@ -17,7 +17,7 @@ from jobsim.runtime.sim import SimRuntime, World
 from jobsim.storage.base import Storage
 from jobsim.storage.memory import MemoryStorage
 from jobsim.storage.sqlite import SqliteStorage
-from jobsim.testing.crashing import CrashingRuntime, CrashPoint, When
+from jobsim.testing.crashing import CrashPoint, When, mortal
 from jobsim.testing.invariants import check
 from jobsim.testing.scripted import Act, ScriptedExecutor
 from jobsim.worker.pool import Worker
@@ -63,22 +63,22 @@ class Play:
 
     async def _direct(self, machine: SimRuntime) -> None:
         for number, point in enumerate(self._points):
-            runtime = CrashingRuntime(self._world.machine(), point)
-            worker = self._worker(f"mortal-{number}", runtime)
-            runtime.start(worker.run())
-            if not await machine.wait(runtime.over, Duration(12 * SECOND)):
+            dying, storage, calls = mortal(self._world, self.storage, point)
+            worker = self._worker(f"mortal-{number}", dying, storage)
+            dying.live(worker.run())
+            if not await machine.wait(dying.over, Duration(12 * SECOND)):
                 worker.stop()
-                await machine.wait(runtime.over)
-            self.calls.append(runtime.calls)
+                await machine.wait(dying.over)
+            self.calls.append(calls)
         last = self._world.machine()
-        last.start(self._worker("last", last).run())
+        last.start(self._worker("last", last, self.storage).run())
         while machine.now() < BEGAN + 600 * SECOND and not self._all_final():
             await machine.sleep(Duration(SECOND))
 
-    def _worker(self, name: str, runtime: Runtime) -> Worker:
+    def _worker(self, name: str, runtime: Runtime, storage: Storage) -> Worker:
         settings = WorkerSettings(slots=2, lease="9s", shutdown_timeout="1s")
         executor = ScriptedExecutor(runtime, SCRIPT)
-        return Worker(WorkerId(name), runtime, self.storage, executor, lambda _: POLICY, Streams(1), settings)
+        return Worker(WorkerId(name), runtime, storage, executor, lambda _: POLICY, Streams(1), settings)
 
     def _all_final(self) -> bool:
         return not any(count for state, count in self.storage.counts().items() if state not in FINAL)
