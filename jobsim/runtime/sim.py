@@ -1,7 +1,6 @@
 """The simulated world: the verbs on SimPy time, in whole microseconds.
 
-An `async def` is a SimPy process as it stands: SimPy asks a generator for `send` and `throw` only, and a
-coroutine has both. What it yields at its innermost await is the SimPy event it waits for.
+An `async def` runs on the clock as it stands: what it yields at its innermost await is what it waits for.
 """
 
 import asyncio
@@ -12,45 +11,41 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar, TypeVarTuple, cast
 
 import simpy
-from simpy.events import PENDING, Event, Process, Timeout
+from simpy.events import Event, Timeout
 
 from jobsim.core.time import Duration, Instant
 from jobsim.runtime.base import Signal
+from jobsim.runtime.sim_clock import WOKEN, Clock, Task
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-
-
-@types.coroutine
-def _until(event: Event) -> Generator[Event, Any, Any]:
-    """Wait for `event`; an interrupt becomes the cancellation that it is in the live world."""
-    try:
-        return (yield event)
-    except simpy.Interrupt:
-        # It is an Exception in SimPy, which a worker's `except Exception` would swallow.
-        raise asyncio.CancelledError from None
 
 
 class World:
     """One simulated stretch of time, shared by the machines in it."""
 
     def __init__(self, begins: Instant) -> None:
-        self._environment: Final = simpy.Environment(begins)
+        self._clock: Final = Clock(begins)
         self._machines: list[SimRuntime] = []
+
+    @property
+    def environment(self) -> simpy.Environment:
+        """SimPy's view of this world, for processes and resources of one's own; times are microseconds."""
+        return self._clock
 
     def now(self) -> Instant:
         """Return the present."""
-        return Instant(self._environment.now)  # type: ignore[arg-type]  # whole, since all delays are
+        return self._clock.read()
 
     def machine(self) -> "SimRuntime":
         """Return the runtime of a new machine, which can die without the others."""
-        machine = SimRuntime(self._environment)
+        machine = SimRuntime(self._clock)
         self._machines.append(machine)
         return machine
 
     def signal(self) -> "SimSignal":
         """Return a doorbell that machines may share."""
-        return SimSignal(self._environment)
+        return SimSignal(self._clock)
 
     def run(self, root: Coroutine[Any, Any, T]) -> T:
         """Run `root` to its end, and everything else until then; stale timers do not matter.
@@ -62,51 +57,22 @@ class World:
             Exception: what `root`, or anything started beside it, raised.
         """
         try:
-            return cast("T", self._environment.run(self.machine().start(root)))
-        except AttributeError as error:
-            _check_awaited(error)
-            raise
+            task = self.machine().start(root)
+            self._clock.play(task)
+            return cast("T", task.said)
         finally:
             for machine in self._machines:
                 machine.switch_off()
 
 
-def _check_awaited(error: AttributeError) -> None:
-    """Say what was wrong where SimPy cannot, as it looks for the frame that only a generator has."""
-    if error.name == "gi_frame" and isinstance(error.obj, types.CoroutineType):
-        name = error.obj.__qualname__
-        raise TypeError(f"{name} awaited something other than the verbs of the runtime") from None
-
-
-class _Listener(Event):
-    """The wait for one ring, in its place in the line; `False` is its value when its time is up."""
-
-    def __init__(self, signal: "SimSignal", environment: simpy.Environment) -> None:
-        super().__init__(environment)
-        self._signal = signal
-
-    def time_is_up(self, _: Event) -> None:
-        if self._value is PENDING:
-            self._signal.leave(self)
-            self.succeed(False)
-
-    def abandon(self) -> None:
-        """Step out of the line; a ring that was meant for this one goes to the next."""
-        if self._value is PENDING:
-            self._signal.leave(self)
-            self._value = False  # for the timer, should there be one
-        elif self._value:
-            self._signal.ring()
-
-
 class SimSignal:
-    """A doorbell on SimPy time."""
+    """A doorbell on simulated time."""
 
-    __slots__ = ("_alarm", "_environment", "_line", "_remembered")
+    __slots__ = ("_alarm", "_clock", "_line", "_remembered")
 
-    def __init__(self, environment: simpy.Environment) -> None:
-        self._environment = environment
-        self._line: deque[_Listener] = deque()
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._line: deque[Task] = deque()
         self._remembered = False
         self._alarm: Instant | None = None
 
@@ -116,19 +82,19 @@ class SimSignal:
         if not line:
             self._remembered = True
         while count and line:
-            line.popleft().succeed(True)
+            line.popleft().wake(True)
             count -= 1
 
     def ring_at(self, at: Instant) -> None:
         """Ring once at `at`, or now if that is past; nothing is added where it will ring earlier anyway."""
         if self._alarm is None or at < self._alarm:
             self._alarm = at
-            wait = at - self._environment.now
-            Timeout(self._environment, max(wait, 0)).callbacks.append(self._ring_alarm)
+            wait = at - self._clock.read()
+            Timeout(self._clock, max(wait, 0)).callbacks.append(self._ring_alarm)
 
     def _ring_alarm(self, _: Event) -> None:
         # An alarm that an earlier one has replaced finds another time here, or none.
-        if self._alarm is not None and self._alarm <= self._environment.now:
+        if self._alarm is not None and self._alarm <= self._clock.read():
             self._alarm = None
             self.ring()
 
@@ -137,52 +103,59 @@ class SimSignal:
         self._remembered = False
 
     @types.coroutine
-    def listen(self, timeout: Duration | None) -> Generator[Event, bool, bool]:
+    def listen(self, timeout: Duration | None) -> Generator[object, bool, bool]:
         """Wait for a ring; `False` when `timeout` came first."""
         if self._remembered:
             self._remembered = False
             return True
-        environment = self._environment
-        listener = _Listener(self, environment)
-        self._line.append(listener)
-        if timeout is not None:
-            # One timer with a callback costs a third of SimPy's `listener | timer`.
-            Timeout(environment, timeout).callbacks.append(listener.time_is_up)
+        task = self._clock.active
+        self._line.append(task)
+        task.said, task.waits = False, self
         try:
-            rung: bool = yield listener
-        except simpy.Interrupt:
-            listener.abandon()
-            raise asyncio.CancelledError from None
+            rung = yield WOKEN if timeout is None else timeout
+        except asyncio.CancelledError:
+            self.leave(task)
+            raise
+        task.waits = None
+        if not rung:
+            self._line.remove(task)
         return rung
 
-    def leave(self, listener: _Listener) -> None:
-        """Take `listener` out of the line."""
-        self._line.remove(listener)
+    def leave(self, task: Task) -> None:
+        """Let `task` out of the line; a ring that was meant for it goes to the next."""
+        if task.said:
+            self.ring()
+        else:
+            self._line.remove(task)
 
 
 class SimRuntime:
     """The verbs for one machine, which `kill` can end without the others."""
 
-    def __init__(self, environment: simpy.Environment) -> None:
-        self._environment = environment
-        self._processes: list[Process] = []
-
-    def now(self) -> Instant:
-        """Return the present."""
-        # The attribute behind the property: it is asked for several times a job.
-        return self._environment._now  # type: ignore[return-value]  # noqa: SLF001  # whole, as all delays
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.now = clock.read  # not a method that calls it: it is asked for several times a job
+        self._tasks: list[Task] = []
 
     def signal(self) -> SimSignal:
         """Return a new doorbell."""
-        return SimSignal(self._environment)
+        return SimSignal(self._clock)
 
-    def sleep(self, duration: Duration) -> Awaitable[None]:
+    @types.coroutine
+    def sleep(self, duration: Duration) -> Generator[Duration, Any, None]:
         """Wait for `duration`."""
-        return _until(Timeout(self._environment, duration))
+        yield duration
 
-    def after(self, duration: Duration, value: T) -> Awaitable[T]:
+    @types.coroutine
+    def after(self, duration: Duration, value: T) -> Generator[Duration, Any, T]:
         """Wait for `duration` and return `value`, which is known already."""
-        return _until(Timeout(self._environment, duration, value))
+        yield duration
+        return value
+
+    @types.coroutine
+    def until(self, event: Event) -> Generator[Event, Any, Any]:
+        """Wait for an event of `World.environment`, and return its value or raise its error."""
+        return (yield event)
 
     def wait(self, signal: Signal, timeout: Duration | None = None) -> Awaitable[bool]:
         """Wait for a ring of `signal`; `False` when `timeout` came first."""
@@ -197,39 +170,35 @@ class SimRuntime:
     async def together(self, *loops: Coroutine[Any, Any, None]) -> None:
         """Run `loops` until all have ended; the first that fails cancels the others and is raised."""
         change = self.signal()
-        ended: list[Process] = []
+        ended: list[Task] = []
 
-        def note(process: Event) -> None:
-            process.defused = True  # its error is raised below, as it is; SimPy would raise a copy
-            ended.append(cast("Process", process))
+        def note(task: Task) -> None:
+            ended.append(task)
             change.ring()
 
-        running = [self._process(loop, note) for loop in loops]
+        running = [self._run(loop, note) for loop in loops]
         cancelled: asyncio.CancelledError | None = None
         try:
-            while len(ended) < len(running) and all(process.ok for process in ended):
+            while len(ended) < len(running) and all(task.error is None for task in ended):
                 await self.wait(change)
         except asyncio.CancelledError as error:
             cancelled = error
         while len(ended) < len(running):
-            for process in running:
-                if process.is_alive:
-                    process.interrupt()
+            for task in running:
+                task.interrupt()
             with suppress(asyncio.CancelledError):  # once more: all must have ended before it is raised
                 while len(ended) < len(running):
                     await self.wait(change)
         _raise_first(cancelled, ended)
 
-    def start(self, coroutine: Coroutine[Any, Any, Any]) -> Process:
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> Task:
         """Run `coroutine` on this machine; what it raises ends the run of the world."""
-        return self._process(coroutine, _fail)
+        return self._run(coroutine, _fail)
 
-    def _process(self, coroutine: Coroutine[Any, Any, Any], then: Callable[[Event], None]) -> Process:
-        # SimPy asks for a generator by its type and makes do with a coroutine.
-        process = self._environment.process(coroutine)  # type: ignore[arg-type]
-        process.callbacks.append(then)
-        self._processes.append(process)
-        return process
+    def _run(self, coroutine: Coroutine[Any, Any, Any], ended: Callable[[Task], None]) -> Task:
+        task = Task(self._clock, coroutine, ended)
+        self._tasks.append(task)
+        return task
 
     def kill(self) -> None:
         """End all that runs on this machine where it stands, as losing power would.
@@ -237,31 +206,25 @@ class SimRuntime:
         Nothing of it runs again, no `finally` either: the coroutines stay referenced, unresumed, until
         the world has ended.
         """
-        for process in self._processes:
-            if process.is_alive:
-                target = process.target
-                if target.callbacks is not None:
-                    target.callbacks.remove(process._resume)  # noqa: SLF001  # SimPy has no other way
-                process._ok, process._value = True, None  # noqa: SLF001  # so that it counts as ended
-                if isinstance(target, _Listener):
-                    target.abandon()
+        for task in self._tasks:
+            task.kill()
 
     def switch_off(self) -> None:
         """Kill the machine and close its coroutines: the world has ended, and no time passes any more."""
         self.kill()
-        for process in self._processes:
-            process._generator.close()  # noqa: SLF001  # SimPy has no other way
-        self._processes.clear()
+        for task in self._tasks:
+            task.coroutine.close()
+        self._tasks.clear()
 
 
-def _fail(process: Event) -> None:
-    if not process.ok:
-        raise cast("BaseException", process.value)  # itself; SimPy would raise a copy, if it can make one
+def _fail(task: Task) -> None:
+    if task.error is not None:
+        raise task.error
 
 
-def _raise_first(cancelled: asyncio.CancelledError | None, ended: list[Process]) -> None:
+def _raise_first(cancelled: asyncio.CancelledError | None, ended: list[Task]) -> None:
     if cancelled is not None:
         raise cancelled
-    for process in ended:
-        if not process.ok:
-            raise cast("BaseException", process.value)
+    for task in ended:
+        if task.error is not None:
+            raise task.error
