@@ -15,7 +15,8 @@ from jobsim.models import FailureModel, Poisson, Service, Workers
 from jobsim.policies import PRESETS
 from jobsim.sim.replication import replication_seed
 from jobsim.sim.scenario import JobClass, Scenario
-from jobsim.sim.world import BEGAN, run_world
+from jobsim.sim.stage import BEGAN
+from jobsim.sim.world import run_world
 
 Floats = NDArray[np.float64]
 

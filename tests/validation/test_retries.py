@@ -15,7 +15,7 @@ from jobsim.core.job import State
 from jobsim.core.time import SECOND
 from jobsim.models import Constant, ExponentialService, Independent, Listed, Outage, Workers
 from jobsim.sim.scenario import JobClass, Scenario
-from jobsim.sim.world import BEGAN
+from jobsim.sim.stage import BEGAN
 from tests.validation.lab import CONFIDENCE, Study, agrees, mean_sojourn_s, mean_wait_s, run, station
 from tests.validation.queueing import (
     all_fail_equal_jitter,
