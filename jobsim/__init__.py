@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jobsim.live.handler import Handler
     from jobsim.live.worker import LiveWorker
     from jobsim.queue import Queue
-    from jobsim.sim import Comparison, Scenario, SimResult, compare, simulate
+    from jobsim.sim import Comparison, Scenario, SimResult, Sweep, compare, simulate, sweep
 
     __version__: str
 
@@ -83,11 +83,13 @@ __all__ = [
     "StorageFull",
     "StorageReadOnly",
     "Stretched",
+    "Sweep",
     "UnknownKind",
     "compare",
     "current_attempt",
     "policies",
     "simulate",
+    "sweep",
 ]
 
 _NAMES: Final = {
@@ -104,7 +106,7 @@ _NAMES: Final = {
     "live.handler": "Handler",
     "live.worker": "LiveWorker",
     "queue": "Queue",
-    "sim": "Comparison Scenario SimResult compare simulate",
+    "sim": "Comparison Scenario SimResult Sweep compare simulate sweep",
 }
 _HOMES: Final = {name: f"{__name__}.{home}" for home, names in _NAMES.items() for name in names.split()}
 

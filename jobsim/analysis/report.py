@@ -66,25 +66,39 @@ def write_report(comparison: Reportable, directory: str | os.PathLike[str], ci: 
     Raises:
         ConfigError: they cannot be written there.
     """
-    target = Path(directory)
     picture = overview_png(comparison, ci)
     page = _page(comparison, picture, ci).encode()
+    return write_files(directory, {"overview.png": picture, "report.html": page})
+
+
+def write_files(directory: str | os.PathLike[str], files: Mapping[str, bytes]) -> Path:
+    """Write `files` by their names into `directory`, each whole or not at all; return the last one's path.
+
+    Raises:
+        ConfigError: they cannot be written there.
+    """
+    target = Path(directory)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        _write(target / "overview.png", picture)
-        _write(target / "report.html", page)
+        for name, content in files.items():
+            _write(target / name, content)
     except OSError as error:
         why = error.strerror or error
         raise ConfigError(
             f"the report cannot be written to {str(target)!r}: {why}; name another directory"
         ) from None
-    return target / "report.html"
+    return target / list(files)[-1]
 
 
 def overview_png(comparison: Reportable, ci: float = 0.95) -> bytes:
     """Return the overview figure as a PNG image."""
     figure = Figure(figsize=plots.OVERVIEW_INCHES)
     plots.overview(comparison.runs, comparison.profiles, figure, str(comparison.facts["scenario"]), ci)
+    return png(figure)
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG image."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
@@ -94,6 +108,23 @@ def card(title: str, facts: Mapping[str, object], said: str, rows: pd.DataFrame)
     """Return a short HTML card for notebooks: facts, a verdict and a table."""
     template = _TEMPLATES.get_template("card.html")
     return template.render(title=title, about=facts, verdict=said, rows=rows)
+
+
+def sweep_page(
+    facts: Mapping[str, object], description: str, picture: bytes, results: pd.DataFrame, source: str
+) -> bytes:
+    """Return the page of a sweep."""
+    meanings = {heading(name): MEASURES[name].meaning for name in HEADLINE}
+    page = _TEMPLATES.get_template("sweep.html").render(
+        title=facts["scenario"],
+        description=description,
+        about=facts,
+        figure=b64encode(picture).decode(),
+        results=results,
+        measures=_text_table(meanings, "measure"),
+        source=source,
+    )
+    return page.encode()
 
 
 def _page(comparison: Reportable, picture: bytes, ci: float) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from jobsim.cli import compare, dlq, doctor, enqueue, jobs, limits, prune, simulation, stats, worker
+from jobsim.cli import compare, dlq, doctor, enqueue, jobs, limits, prune, simulation, stats, sweep, worker
 from jobsim.cli.options import flag
 from jobsim.cli.program import Program
 
@@ -34,6 +34,7 @@ app.command(rich_help_panel=_LIVE)(doctor.doctor)
 app.add_typer(limits.app, name="limits", rich_help_panel=_LIVE)
 app.command(rich_help_panel=_LIVE)(prune.prune)
 app.command(rich_help_panel=_SIMULATED)(compare.compare)
+app.command(rich_help_panel=_SIMULATED)(sweep.sweep)
 app.command(rich_help_panel=_SIMULATED)(simulation.run)
 app.command(rich_help_panel=_SIMULATED)(simulation.validate)
 

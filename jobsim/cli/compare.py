@@ -29,40 +29,38 @@ def _not_zero(processes: int) -> int:
     return processes
 
 
+Policies = Annotated[
+    list[str] | None,
+    option(
+        "--policy",
+        "-p",
+        metavar="NAME",
+        autocompletion=policy_names,
+        help="A preset or one of the scenario's own policies; repeat it for more.",
+        show_default="those the scenario compares",
+    ),
+]
+Replications = Annotated[int, option("--replications", "-n", min=1, metavar="N", help="Runs of each policy.")]
+NJobs = Annotated[
+    int,
+    option("--n-jobs", "-j", metavar="N", callback=_not_zero, help="Processes to use; -1 for one a core."),
+]
+NoProgress = Annotated[bool, flag("--no-progress", help="Show no progress bar.")]
+
+
 def compare(
     scenario: ScenarioFile,
     *,
-    policy: Annotated[
-        list[str] | None,
-        option(
-            "--policy",
-            "-p",
-            metavar="NAME",
-            autocompletion=policy_names,
-            help="A preset or one of the scenario's own policies; repeat it for more.",
-            show_default="those the scenario compares",
-        ),
-    ] = None,
-    replications: Annotated[
-        int, option("--replications", "-n", min=1, metavar="N", help="Runs of each policy.")
-    ] = 20,
+    policy: Policies = None,
+    replications: Replications = 20,
     seed: Seed = None,
-    n_jobs: Annotated[
-        int,
-        option(
-            "--n-jobs",
-            "-j",
-            metavar="N",
-            callback=_not_zero,
-            help="Processes to use; -1 for one a core.",
-        ),
-    ] = -1,
+    n_jobs: NJobs = -1,
     storage: Storage = Store.MEMORY,
     out: Annotated[
         Path | None, option("--out", metavar="DIR", help="Write an HTML report and its figure there.")
     ] = None,
     as_json: Json = False,
-    no_progress: Annotated[bool, flag("--no-progress", help="Show no progress bar.")] = False,
+    no_progress: NoProgress = False,
 ) -> None:
     """Compare retry policies in a scenario, with intervals.
 

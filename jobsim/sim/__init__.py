@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from jobsim.sim.result import SimResult
     from jobsim.sim.scenario import Scenario
     from jobsim.sim.simulation import simulate
+    from jobsim.sim.sweep_result import Sweep
+    from jobsim.sim.sweeping import sweep
 
-__all__ = ["Comparison", "Scenario", "SimResult", "compare", "simulate"]
+__all__ = ["Comparison", "Scenario", "SimResult", "Sweep", "compare", "simulate", "sweep"]
 
 _HOMES: Final = {
     "Comparison": "comparison",
     "Scenario": "scenario",
     "SimResult": "result",
+    "Sweep": "sweep_result",
     "compare": "experiment",
     "simulate": "simulation",
+    "sweep": "sweeping",
 }
 
 

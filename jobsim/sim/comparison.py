@@ -158,10 +158,15 @@ class Comparison:
     @property
     def source(self) -> str:
         """The scenario as a file would have it; its repr, if a policy of the user's own has no such text."""
-        try:
-            return self.scenario.to_toml()
-        except ConfigError:
-            return repr(self.scenario)
+        return source_of(self.scenario)
 
     def _repr_html_(self) -> str:
         return report.card(self.scenario.name, self.facts, self.verdict(), self.table())
+
+
+def source_of(scenario: Scenario) -> str:
+    """Return the text of `scenario` as a file would have it; its repr, if a policy has no such text."""
+    try:
+        return scenario.to_toml()
+    except ConfigError:
+        return repr(scenario)

@@ -29,14 +29,15 @@ from jobsim.models.fields import (
     Text,
     default,
 )
-from jobsim.models.problems import problems
+from jobsim.models.problems import Problem, problems
 from jobsim.models.service import Service
 from jobsim.models.workers import Workers
 from jobsim.policies import named
 from jobsim.sim.expectations import ExpectationsField
+from jobsim.sim.matrix import Matrix
 from jobsim.sim.policy_tables import DEFAULT_COMPARE, labelled, read_policies
 from jobsim.sim.toml_source import TomlSource
-from jobsim.sim.tree import put
+from jobsim.sim.tree import check_path, put
 
 SCHEMA: Final = 1
 """The version of the file format that this version of jobsim reads and writes."""
@@ -110,7 +111,7 @@ class Scenario(Model):
     """A simulated world: streams of jobs, the workers that run them, and the policies to compare.
 
     Jobs arrive until `horizon`; the run goes on until every job is final, at most `drain` longer. `expect`
-    is what comparisons are held to.
+    is what comparisons are held to, `sweep` what a sweep varies.
     """
 
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -123,6 +124,7 @@ class Scenario(Model):
     jobs: Annotated[tuple[JobClass, ...], Field(min_length=1)]
     policies: _PoliciesField = default(DEFAULT_COMPARE)
     expect: ExpectationsField = default(())
+    sweep: Matrix | None = None
 
     @field_validator("schema_", mode="before")
     @classmethod
@@ -183,9 +185,19 @@ class Scenario(Model):
             scenario = cls.model_validate(data, context=FROM_FILE)
         except ValidationError as error:
             raise source.error([*found, *problems(error, cls, also=("compare",))]) from None
+        found += scenario.unusable_cells()
         if found:
             raise source.error(found)
         return scenario
+
+    def unusable_cells(self) -> list[Problem]:
+        """Return what is wrong with the first cell of `sweep` that makes no scenario."""
+        try:
+            if self.sweep is not None:
+                self.sweep.cells(self, from_file=True)
+        except ConfigError as error:
+            return [Problem(("sweep",), str(error))]
+        return []
 
     def to_toml(self) -> str:
         """Return the scenario as TOML text that `from_text` reads back as an equal one.
@@ -206,11 +218,20 @@ class Scenario(Model):
         Raises:
             ConfigError: a key that is not there, or what is wrong with the changed scenario.
         """
+        return self.changed(changes)
+
+    def changed(self, changes: Mapping[str, object], *, from_file: bool = False) -> Self:
+        """Return the same as `with_`; `from_file`: the values come from a file, so they must name units.
+
+        Raises:
+            ConfigError: a key that is not there, or what is wrong with the changed scenario.
+        """
         tree: Any = self._tree()
         for key, value in changes.items():
+            check_path(key, self.policies)
             tree = put(tree, key, value)
         try:
-            return type(self).model_validate(tree)
+            return type(self).model_validate(tree, context=FROM_FILE if from_file else None)
         except ValidationError as error:
             raise ConfigError("\n".join(map(str, problems(error, type(self))))) from None
 

@@ -1,6 +1,6 @@
 """Setting one value deep inside a tree of tables, lists and policies."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -14,6 +14,21 @@ def put(tree: Any, key: str, value: object) -> Any:
         ConfigError: nothing can be set there.
     """
     return _put(tree, key.split("."), value, key)
+
+
+def check_path(key: str, policies: Iterable[str]) -> None:
+    """Refuse a `key` inside one of the `policies` that is not there.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    first, *rest = key.split(".")
+    if first == "policies" and len(rest) > 1 and rest[0] not in policies:
+        known = list(policies)
+        raise ConfigError(
+            f"{key}: no policy is called {rest[0]!r}{did_you_mean(rest[0], known)}; there are: "
+            f"{', '.join(known)}"
+        )
 
 
 def _put(node: Any, keys: Sequence[str], value: object, key: str) -> Any:

@@ -1,0 +1,147 @@
+"""What a sweep gave: a tidy table of all runs, summaries by cell and policy, pictures and a report."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jobsim.analysis import plots, report, summary, sweeps
+from jobsim.core.errors import ConfigError
+from jobsim.sim.comparison import source_of
+from jobsim.sim.matrix import Matrix, readable
+from jobsim.sim.scenario import Scenario
+
+
+class Sweep:
+    """Several policies in every cell of a matrix.
+
+    `runs` has a row a run: a column for each key of the matrix, then `policy`, `replication` (from 0),
+    `seed` and every measure. Runs with equal `replication` met the same random numbers, in whatever cell.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        matrix: Matrix,
+        seed: int,
+        storage: str,
+        rows: Iterable[Mapping[str, object]] | pd.DataFrame,
+    ) -> None:
+        self.scenario = scenario
+        self.matrix = matrix
+        self.seed = seed
+        self.storage = storage
+        self.runs = rows if isinstance(rows, pd.DataFrame) else sweeps.tidy(rows, matrix.keys)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys that vary."""
+        return self.matrix.keys
+
+    @property
+    def policies(self) -> list[str]:
+        """The labels of the policies, in the order of all tables."""
+        return summary.policies(self.runs)
+
+    @property
+    def replications(self) -> int:
+        """The number of runs of each policy in each cell."""
+        return self.runs["replication"].nunique()
+
+    def at(self, values: Mapping[str, object]) -> Scenario:
+        """Return the scenario of the cell with `values`, a mapping that names every key.
+
+        Raises:
+            ConfigError: there is no such cell.
+        """
+        wanted = {key: readable(value) for key, value in values.items()}
+        for found, scenario in self.matrix.cells(self.scenario):
+            if found == wanted:
+                return scenario
+        raise ConfigError(f"no cell has {dict(values)!r}; give a value for each of {', '.join(self.keys)}")
+
+    def summary(self, ci: float = 0.95, measures: Iterable[str] | None = None) -> pd.DataFrame:
+        """Return a row a cell and policy; for each measure the columns `mean`, `low`, `high`, `n`."""
+        return sweeps.table(self.runs, self.keys, ci, measures)
+
+    def table(self, ci: float = 0.95, measures: Iterable[str] | None = None) -> pd.DataFrame:
+        """Return the summary as text to be read: ``mean ±half width`` under headings with units."""
+        return sweeps.in_words(self.runs, self.keys, ci, measures)
+
+    @property
+    def plot(self) -> "SweepPlots":
+        """The pictures of this sweep."""
+        return SweepPlots(self.runs, self.keys)
+
+    def report(self, directory: str | Path) -> Path:
+        """Write ``report.html`` and ``overview.png`` into `directory`, and return the report's path.
+
+        Raises:
+            ConfigError: they cannot be written there; what was there before is left as it was.
+        """
+        picture = report.png(sweeps.overview(self.runs, self.keys))
+        page = report.sweep_page(
+            self.facts, self.scenario.description, picture, self._shown(), source_of(self.scenario)
+        )
+        return report.write_files(directory, {"overview.png": picture, "report.html": page})
+
+    def _shown(self) -> pd.DataFrame:
+        """Return the table with the keys as columns, but for the first."""
+        return self.table().reset_index().set_index(self.keys[0])
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What must be known to repeat the sweep, and what its numbers rest on."""
+        return {
+            "scenario": self.scenario.name,
+            "keys": ", ".join(self.keys),
+            "cells": len(self.matrix),
+            "policies": len(self.policies),
+            "replications": self.replications,
+            "seed": self.seed,
+            "storage": self.storage,
+        }
+
+    def _repr_html_(self) -> str:
+        said = "Means over the replications and their 95 % confidence intervals."
+        return report.card(self.scenario.name, self.facts, said, self._shown())
+
+
+class SweepPlots:
+    """Pictures of a sweep; each returns its Axes, on new ones unless `ax` is given."""
+
+    def __init__(self, runs: pd.DataFrame, keys: list[str]) -> None:
+        self._runs = runs
+        self._keys = keys
+
+    def measure(
+        self,
+        name: str,
+        over: str | None = None,
+        where: Mapping[str, object] | None = None,
+        ax: Axes | None = None,
+        ci: float = 0.95,
+    ) -> Axes:
+        """Draw a measure over the values of key `over` (the first if not given), a line a policy.
+
+        Other keys make more lines, unless `where` fixes their values.
+
+        Raises:
+            ConfigError: no such measure, key or value; or more lines than can be told apart.
+        """
+        return sweeps.measure(
+            self._runs,
+            self._keys,
+            name,
+            ax or plt.subplots(figsize=plots.SINGLE_INCHES, layout="constrained")[1],
+            over,
+            where,
+            ci,
+        )
+
+    def overview(self, ci: float = 0.95) -> Figure:
+        """Draw dead letters, latency and attempts over the first key."""
+        return sweeps.overview(self._runs, self._keys, ci)
