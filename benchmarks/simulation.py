@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import simpy
 
-from jobsim.analysis.arrays import History
 from jobsim.analysis.measures import measures
+from jobsim.analysis.observed import Observed
 from jobsim.sim.scenario import Scenario
 from jobsim.sim.world import run_world
 
@@ -147,10 +147,10 @@ def _counted(log: Any) -> Outcome:
 def _analysed(outcome: Outcome) -> Outcome:
     if not _logs:
         return outcome
-    history = History.of(_logs.pop())
-    jobs = history.jobs
+    run = Observed.of(_logs.pop())
+    jobs = run.history.jobs
     sojourn = (jobs.finished - jobs.created)[jobs.finished >= 0]
-    return Outcome(outcome.jobs, measures(history)["attempts_per_job"], float(sojourn.mean()) / 1e6)
+    return Outcome(outcome.jobs, measures(run)["attempts_per_job"], float(sojourn.mean()) / 1e6)
 
 
 MODELS: dict[str, Callable[[int, int], Outcome]] = {

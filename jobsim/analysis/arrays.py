@@ -42,6 +42,7 @@ STATE_AFTER: Final = np.array([_STATE_AFTER.get(kind, NEVER) for kind in KINDS])
 """The number in `STATES` that a job is in after an event, by the event's code."""
 
 _OPEN: Final = np.array([state not in FINAL for state in STATES])
+_WAITS: Final = np.array([state in {State.PENDING, State.FAILED} for state in STATES])
 _OUTCOME_OF_KIND: Final = {Kind.SUCCEED: "succeeded", Kind.RELEASE: "released", Kind.CANCEL: "cancelled"}
 
 
@@ -202,16 +203,50 @@ def _spread(count: int, where: Ints, values: Ints, otherwise: int = NEVER) -> In
     return out
 
 
-def backlog(moved: Moves, which: Flags | None = None) -> tuple[Ints, Ints]:
-    """Return the moments at which the number of jobs not final changed, and that number after each.
+def open_changes(moved: Moves, which: Flags | None = None) -> tuple[Ints, Ints]:
+    """Return the moments at which jobs became open or final, and by how much their number changed.
 
-    `which` chooses jobs by their number; several changes at one moment are one entry.
+    Open is every state that is not final; `which` chooses jobs by their number.
     """
     is_open = _OPEN[moved.state]
     before = np.concatenate(([False], is_open[:-1])) & ~moved.first
     change = is_open.astype(np.int64) - before
     rows = np.flatnonzero(change if which is None else change * which[moved.job])
-    rows = rows[np.argsort(moved.at[rows], kind="stable")]
-    at, level = moved.at[rows], np.cumsum(change[rows])
-    final = np.concatenate((at[1:] != at[:-1], np.ones(min(1, len(at)), dtype=bool)))
-    return at[final], level[final]
+    return moved.at[rows], change[rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Spells:
+    """Stretches of time in which jobs were due and not running; `claimed` ones ended in an attempt.
+
+    Times are microseconds since the epoch.
+    """
+
+    job: Ints
+    began: Ints
+    ended: Ints
+    claimed: Flags
+
+    @property
+    def length(self) -> Ints:
+        """How long each lasted; a worker whose clock is behind may have come before the job was due."""
+        lasted: Ints = np.maximum(self.ended - self.began, 0)
+        return lasted
+
+
+def waits(moved: Moves, run_ended: int) -> Spells:
+    """Return the spells in which jobs waited for a worker; those not over last until `run_ended`."""
+    rows = np.flatnonzero(_WAITS[moved.state])
+    after = np.minimum(rows + 1, len(moved.seq) - 1)
+    over = ~moved.last[rows]
+    due, ended = moved.due[rows], np.where(over, moved.at[after], run_ended)
+    claimed = over & moved.of(Kind.CLAIM)[after]
+    kept = claimed | (due < ended)  # a job cancelled, or a run over, before it was due has not waited
+    return Spells(moved.job[rows][kept], due[kept], ended[kept], claimed[kept])
+
+
+def changes(spells: Spells) -> tuple[Ints, Ints]:
+    """Return the moments at which spells began and ended, and by how much their number changed."""
+    ended = spells.began + spells.length
+    steps = np.ones(len(ended), dtype=np.int64)
+    return np.concatenate((spells.began, ended)), np.concatenate((steps, -steps))

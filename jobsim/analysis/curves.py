@@ -8,9 +8,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from jobsim.analysis import arrays
-from jobsim.analysis.arrays import History
-from jobsim.analysis.measures import Outage, Setting, latencies
+from jobsim.analysis.measures_jobs import latencies
+from jobsim.analysis.observed import Observed, Outage
 from jobsim.core.time import SECOND
 
 Floats = NDArray[np.float64]
@@ -75,17 +74,15 @@ class Curves:
     waiting: Floats
 
     @classmethod
-    def of(cls, history: History, setting: Setting, grid: Grid) -> Self:
+    def of(cls, run: Observed, grid: Grid) -> Self:
         """Return the curves of one run."""
-        jobs = history.jobs
-        at, level = arrays.backlog(history.moves)
-        started = (history.attempts.started - setting.began) / SECOND
-        load, _ = np.histogram(started, grid.edges_s)
-        seen = np.searchsorted((at - setting.began) / SECOND, grid.edges_s, side="right")
+        jobs, began = run.history.jobs, run.setting.began
+        load, _ = np.histogram((run.history.attempts.started - began) / SECOND, grid.edges_s)
+        edges = began + np.round(grid.edges_s * SECOND).astype(np.int64)
         done = np.searchsorted(np.sort(latencies(jobs)), LATENCIES_S, side="right")
         return cls(
             load=load / grid.width_s,
-            backlog=np.concatenate(([0], level))[seen].astype(np.float64),
+            backlog=run.backlog.at_moments(edges).astype(np.float64),
             waiting=1 - done / max(1, len(jobs.state)),
         )
 

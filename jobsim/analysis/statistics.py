@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from jobsim.analysis.measures import Scale
+from jobsim.analysis.measure import Scale
 
 Floats = NDArray[np.float64]
 

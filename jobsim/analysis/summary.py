@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from jobsim.analysis.measures import MEASURES, Scale
+from jobsim.analysis.measure import Scale
+from jobsim.analysis.measures import MEASURES
 from jobsim.analysis.statistics import (
     Difference,
     Interval,

@@ -3,7 +3,8 @@
 import math
 from typing import Final
 
-from jobsim.analysis.measures import MEASURES, Measure
+from jobsim.analysis.measure import Measure
+from jobsim.analysis.measures import MEASURES
 from jobsim.analysis.statistics import Interval
 
 _DIGITS: Final = 2

@@ -107,7 +107,7 @@ def _shown(comparison: "Comparison") -> list[str]:
 
 def _show(comparison: "Comparison") -> None:
     """Write the table, what its numbers rest on, and what it allows to say."""
-    from jobsim.analysis.measures import LEFT
+    from jobsim.analysis.measures_levels import LEFT
     from jobsim.analysis.patience import patience
 
     table = comparison.table(measures=_shown(comparison))

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from jobsim.analysis.arrays import History
 from jobsim.analysis.curves import Curves, Grid
-from jobsim.analysis.measures import Outage, Setting, measures
+from jobsim.analysis.measures import measures
+from jobsim.analysis.observed import Observed, Outage, Setting
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Streams
 from jobsim.models.failures import Outage as OutageModel
@@ -28,9 +28,8 @@ def replicate(
 ) -> Replication:
     """Run `scenario` once and return its numbers; the event log is dropped."""
     run = run_world(scenario, policy, seed, storage)
-    history, setting = History.of(run.log), setting_of(run)
-    curves = Curves.of(history, setting, grid_of(scenario))
-    return Replication(label, number, seed, measures(history, setting), curves)
+    seen = observed(run)
+    return Replication(label, number, seed, measures(seen), Curves.of(seen, grid_of(scenario)))
 
 
 def replication_seed(seed: int, number: int) -> int:
@@ -39,6 +38,11 @@ def replication_seed(seed: int, number: int) -> int:
     So small that it survives a table's float columns and JSON.
     """
     return Streams(seed).child(number).seed & ((1 << 53) - 1)
+
+
+def observed(run: Run) -> Observed:
+    """Return `run` as measures see it."""
+    return Observed.of(run.log, setting_of(run))
 
 
 def setting_of(run: Run) -> Setting:

@@ -5,14 +5,14 @@ from functools import cached_property
 import pandas as pd
 
 from jobsim.analysis import frames
-from jobsim.analysis.arrays import History
 from jobsim.analysis.curves import Curves, Profiles
 from jobsim.analysis.measures import MEASURES, measures
+from jobsim.analysis.observed import Observed
 from jobsim.analysis.report import card
 from jobsim.analysis.summary import HEADLINE, in_words, table_of_runs
 from jobsim.core.events import EventLog
 from jobsim.sim.pictures import RunPlots
-from jobsim.sim.replication import grid_of, setting_of
+from jobsim.sim.replication import grid_of, observed
 from jobsim.sim.world import Run
 
 
@@ -21,6 +21,11 @@ class SimResult:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+
+    @cached_property
+    def observed(self) -> Observed:
+        """The run as measures see it."""
+        return observed(self.run)
 
     @property
     def log(self) -> EventLog:
@@ -46,8 +51,7 @@ class SimResult:
     def runs(self) -> pd.DataFrame:
         """One row: `policy`, `replication` (0), `seed` and every measure, as a comparison has them."""
         run = self.run
-        found = measures(History.of(self.log), setting_of(run))
-        row = {"policy": run.policy.label, "replication": 0, "seed": run.seed, **found}
+        row = {"policy": run.policy.label, "replication": 0, "seed": run.seed, **measures(self.observed)}
         return table_of_runs([row])
 
     def summary(self) -> pd.DataFrame:
@@ -67,8 +71,8 @@ class SimResult:
     @cached_property
     def profiles(self) -> Profiles:
         """Load, backlog and latencies of the run on a grid."""
-        setting, grid = setting_of(self.run), grid_of(self.run.scenario)
-        curves = Curves.of(History.of(self.log), setting, grid)
+        setting, grid = self.observed.setting, grid_of(self.run.scenario)
+        curves = Curves.of(self.observed, grid)
         return Profiles.of(grid, setting.horizon_s, setting.outages, {self.run.policy.label: [curves]})
 
     def _repr_html_(self) -> str:

@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 
 from jobsim.analysis.curves import LATENCIES_S, Curves, Grid, Profiles
-from jobsim.analysis.measures import MEASURES, Outage, Scale
+from jobsim.analysis.measure import Scale
+from jobsim.analysis.measures import MEASURES
+from jobsim.analysis.observed import Outage
 from jobsim.analysis.summary import table_of_runs
 from jobsim.core.decide import Why
 from jobsim.core.events import Event, EventLog

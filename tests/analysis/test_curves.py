@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobsim.analysis.arrays import History
 from jobsim.analysis.curves import LATENCIES_S, Curves, Grid, Profiles, round_up
-from jobsim.analysis.measures import Setting
+from jobsim.analysis.observed import Observed, Setting
 from jobsim.core.time import SECOND, Instant
 
 
@@ -39,7 +38,7 @@ def test_curves_count_starts_and_open_jobs(story: Any, began: Instant) -> None:
     story.done(2, 5, latency=3)
     story.done(3, 25, latency=100)
     setting = Setting(began, Instant(began + 30 * SECOND), 30.0)
-    curves = Curves.of(History.of(story.log), setting, Grid(10.0, 3))
+    curves = Curves.of(Observed.of(story.log, setting), Grid(10.0, 3))
     assert curves.load.tolist() == [0.2, 0.0, 0.1]
     assert curves.backlog.tolist() == [1, 1, 0, 1]
 
@@ -49,7 +48,7 @@ def test_curves_level_off_at_the_share_that_never_succeeds(story: Any, began: In
     story.done(1, 0, latency=1.5)
     story.enqueue(2, 0)
     setting = Setting(began, Instant(began + 30 * SECOND), 30.0)
-    waiting = Curves.of(History.of(story.log), setting, Grid(10.0, 3)).waiting
+    waiting = Curves.of(Observed.of(story.log, setting), Grid(10.0, 3)).waiting
     assert waiting[LATENCIES_S < 1.5].tolist() == [1.0] * int((LATENCIES_S < 1.5).sum())
     assert set(waiting[LATENCIES_S > 1.5]) == {0.5}
 
@@ -58,7 +57,7 @@ def test_profiles_stack_runs_by_policy(story: Any, began: Instant) -> None:
     """The first axis is the replication."""
     story.done(1, 0, latency=1)
     grid = Grid(10.0, 3)
-    one = Curves.of(History.of(story.log), Setting(began, began, 30.0), grid)
+    one = Curves.of(Observed.of(story.log, Setting(began, began, 30.0)), grid)
     profiles = Profiles.of(grid, 30.0, (), {"a": [one, one], "b": [one]})
     assert profiles.load["a"].shape == (2, 3)
     assert profiles.backlog["b"].shape == (1, 4)

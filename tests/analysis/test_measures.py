@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobsim.analysis.arrays import History
-from jobsim.analysis.measures import MEASURES, Outage, Setting, densest, measures
+from jobsim.analysis.measures import GROUPS, MEASURES, measures
+from jobsim.analysis.measures_attempts import densest
+from jobsim.analysis.observed import Observed, Outage, Setting
 from jobsim.core.events import EventLog
 from jobsim.core.time import SECOND, Instant
 
@@ -29,7 +30,7 @@ def test_measures_count_jobs_by_their_fate(story: Any, began: Instant) -> None:
         story.claim(job, 0)
     story.bury(2, 1)
     story.cancel(3, 1)
-    found = measures(History.of(story.log), setting(began))
+    found = measures(Observed.of(story.log, setting(began)))
     names = ("jobs", "succeeded", "dead_letters", "cancelled", "unfinished")
     assert [found[name] for name in names] == [4, 1, 1, 1, 1]
     assert (found["success_rate"], found["dead_letter_rate"], found["unfinished_rate"]) == (0.25, 0.25, 0.25)
@@ -43,7 +44,7 @@ def test_latencies_are_quantiles_of_all_jobs(story: Any, began: Instant) -> None
         story.enqueue(job, 0)
         story.claim(job, 0)
         story.bury(job, 1)
-    found = measures(History.of(story.log), setting(began))
+    found = measures(Observed.of(story.log, setting(began)))
     assert found["latency_p50_s"] == pytest.approx(50)
     assert found["latency_p95_s"] == pytest.approx(95)
     assert found["latency_p99_s"] == math.inf
@@ -54,7 +55,7 @@ def test_mean_latency_is_of_jobs_that_succeeded(story: Any, began: Instant) -> N
     story.done(1, 0, latency=2)
     story.done(2, 0, latency=4)
     story.enqueue(3, 0)
-    assert measures(History.of(story.log), setting(began))["latency_mean_s"] == pytest.approx(3)
+    assert measures(Observed.of(story.log, setting(began)))["latency_mean_s"] == pytest.approx(3)
 
 
 def test_measures_count_attempts_by_how_they_ended(story: Any, began: Instant) -> None:
@@ -69,7 +70,7 @@ def test_measures_count_attempts_by_how_they_ended(story: Any, began: Instant) -
     story.refuse(1, 12)
     story.enqueue(2, 0)
     story.claim(2, 0)
-    found = measures(History.of(story.log), setting(began))
+    found = measures(Observed.of(story.log, setting(began)))
     assert (found["attempts"], found["attempts_per_job"]) == (4, 2)
     assert (found["wasted_attempts"], found["lost_attempts"], found["refused_settlements"]) == (2, 1, 1)
 
@@ -85,7 +86,7 @@ def test_measures_burst_is_of_retries_only(story: Any, began: Instant) -> None:
     for job in range(3, 7):
         story.release(job, 1, due=20)
         story.claim(job, 20)
-    found = measures(History.of(story.log), setting(began))
+    found = measures(Observed.of(story.log, setting(began)))
     assert found["largest_retry_burst"] == 3
     assert found["peak_load_per_s"] == pytest.approx(0.7)
 
@@ -105,7 +106,7 @@ def test_utilisation_counts_busy_slots_while_jobs_arrive(story: Any, began: Inst
     story.claim(3, 0)
     story.retry(3, 60, due=60, outcome="lost")
     story.claim(3, 80)
-    found = measures(History.of(story.log), setting(began, length=200, horizon_s=100.0, outages=()))
+    found = measures(Observed.of(story.log, setting(began, length=200, horizon_s=100.0, outages=())))
     assert found["utilisation"] == pytest.approx((30 + 10 + 20) / (2 * 100))
 
 
@@ -123,7 +124,7 @@ def with_outage(story: Any, back_at: float) -> None:
 def test_recovery_ends_when_the_backlog_is_back(story: Any, began: Instant) -> None:
     """It is the time from the outage's end until the backlog is about its average before it."""
     with_outage(story, back_at=150)
-    found = measures(History.of(story.log), setting(began))
+    found = measures(Observed.of(story.log, setting(began)))
     assert (found["recovery_s"], found["recovered"]) == pytest.approx((40, 1))
     assert found["peak_backlog"] == 3
 
@@ -135,14 +136,14 @@ def test_recovery_leaves_a_fiftieth_of_the_rise_to_stragglers(story: Any, began:
         story.claim(job, 105)
     for job in range(196):
         story.succeed(job, 150 + job)
-    found = measures(History.of(story.log), setting(began))
+    found = measures(Observed.of(story.log, setting(began)))
     assert (found["recovery_s"], found["recovered"]) == pytest.approx((150 + 195 - 110, 1))
 
 
 def test_recovery_is_cut_where_jobs_stop_arriving(story: Any, began: Instant) -> None:
     """A backlog that only falls after the horizon has not recovered."""
     with_outage(story, back_at=450)
-    found = measures(History.of(story.log), setting(began, horizon_s=400.0))
+    found = measures(Observed.of(story.log, setting(began, horizon_s=400.0)))
     assert (found["recovery_s"], found["recovered"]) == pytest.approx((290, 0))
 
 
@@ -151,13 +152,13 @@ def test_recovery_leaves_out_kinds_that_never_succeed(story: Any, began: Instant
     for job in range(10, 20):
         story.enqueue(job, 101, kind="poison")
     with_outage(story, back_at=150)
-    assert measures(History.of(story.log), setting(began))["recovery_s"] == pytest.approx(40)
+    assert measures(Observed.of(story.log, setting(began)))["recovery_s"] == pytest.approx(40)
 
 
 def test_recovery_is_nothing_where_the_backlog_never_rose(story: Any, began: Instant) -> None:
     """A backlog at its usual level when the outage ends has recovered at once."""
     story.done(1, at=50, latency=50)
-    found = measures(History.of(story.log), setting(began))
+    found = measures(Observed.of(story.log, setting(began)))
     assert (found["recovery_s"], found["recovered"]) == (0, 1)
 
 
@@ -165,14 +166,14 @@ def test_recovery_is_nothing_where_the_backlog_never_rose(story: Any, began: Ins
 def test_recovery_needs_an_outage_that_ends(story: Any, began: Instant, outages: Any) -> None:
     """Without one it is NaN, never a number."""
     story.done(1, 0, latency=1)
-    found = measures(History.of(story.log), setting(began, outages=outages))
+    found = measures(Observed.of(story.log, setting(began, outages=outages)))
     assert math.isnan(found["recovery_s"])
     assert math.isnan(found["recovered"])
 
 
 def test_measures_of_an_empty_log_are_zero_or_nan() -> None:
     """Nothing happened: counts are 0, everything else is unknown, and nothing is raised."""
-    found = measures(History.of(EventLog()))
+    found = measures(Observed.of(EventLog()))
     assert list(found) == list(MEASURES)
     assert {name for name, value in found.items() if value == 0} >= {"jobs", "attempts", "peak_backlog"}
     assert math.isnan(found["success_rate"])
@@ -182,6 +183,92 @@ def test_measures_of_an_empty_log_are_zero_or_nan() -> None:
 def test_measures_of_a_live_log_need_no_setting(story: Any) -> None:
     """Without a setting the run is taken from first event to last, and utilisation is not known."""
     story.done(1, 0, latency=2)
-    found = measures(History.of(story.log))
+    found = measures(Observed.of(story.log))
     assert found["success_rate"] == 1
     assert math.isnan(found["utilisation"])
+
+
+def test_measures_have_names_that_end_in_their_unit() -> None:
+    """A time ends in _s and a rate in _per_s, so that a column of numbers tells its unit."""
+    for name, measure in MEASURES.items():
+        assert name.endswith("_s") is (measure.unit in {"s", "1/s"}), name
+        assert name.endswith("_per_s") is (measure.unit == "1/s"), name
+
+
+def test_groups_compute_what_they_name(story: Any, began: Instant) -> None:
+    """Each group gives a value for each of its measures and for nothing else; no name is taken twice."""
+    story.done(1, 0, latency=2)
+    run = Observed.of(story.log, setting(began))
+    for group in GROUPS:
+        assert set(group.compute(run)) == set(group.measures)
+    assert len(MEASURES) == sum(len(group.measures) for group in GROUPS)
+
+
+def test_wait_is_from_being_due_to_being_started(story: Any, began: Instant) -> None:
+    """Backoff is no wait; a job that still waits at the end counts for the longest only."""
+    story.enqueue(1, 0)
+    story.claim(1, 1)
+    story.retry(1, 2, due=50)
+    story.claim(1, 53)
+    story.succeed(1, 54)
+    story.enqueue(2, 90)
+    found = measures(Observed.of(story.log, setting(began, length=100)))
+    assert found["wait_mean_s"] == pytest.approx((1 + 3) / 2)
+    assert (found["wait_p95_s"], found["longest_wait_s"]) == (3, 10)
+
+
+def test_wait_of_a_job_that_was_never_due_is_none(story: Any, began: Instant) -> None:
+    """A job cancelled in its backoff, or still in it at the end, did not wait for a worker then."""
+    for job in (1, 2):
+        story.enqueue(job, 0)
+        story.claim(job, 0)
+        story.retry(job, 2, due=500)
+    story.cancel(1, 10)
+    found = measures(Observed.of(story.log, setting(began, length=100)))
+    assert (found["longest_wait_s"], found["peak_queue_depth"]) == (0, 0)
+
+
+def test_queue_depth_counts_due_jobs_that_no_worker_has_taken(story: Any, began: Instant) -> None:
+    """Running jobs and jobs in backoff are not in the queue; the mean is over the time while jobs arrive."""
+    for job in (1, 2, 3):
+        story.enqueue(job, 0)
+    story.claim(1, 0)
+    story.claim(2, 10)
+    story.claim(3, 30)
+    story.retry(2, 40, due=60)
+    story.claim(2, 65)
+    found = measures(Observed.of(story.log, setting(began, horizon_s=100.0, outages=())))
+    assert found["peak_queue_depth"] == 2
+    assert found["queue_depth_mean"] == pytest.approx((10 + 30 + 5) / 100)
+    assert (found["peak_backlog"], found["backlog_mean"]) == pytest.approx((3, 3))
+
+
+def test_goodput_counts_successes_while_jobs_arrive(story: Any, began: Instant) -> None:
+    """What succeeds later was not delivered at that rate."""
+    story.done(1, 0, latency=2)
+    story.done(2, 0, latency=100)
+    story.done(3, 0, latency=101)
+    found = measures(Observed.of(story.log, setting(began, horizon_s=100.0)))
+    assert found["goodput_per_s"] == pytest.approx(2 / 100)
+
+
+def test_oldest_job_is_the_highest_age_reached(story: Any, began: Instant) -> None:
+    """Finished jobs count at the age they finished with, unfinished ones at the end of the run."""
+    story.done(1, 0, latency=70)
+    story.enqueue(2, 50)
+    assert measures(Observed.of(story.log, setting(began, length=100)))["oldest_job_s"] == 70
+    assert measures(Observed.of(story.log, setting(began, length=130)))["oldest_job_s"] == 80
+
+
+def test_duplicate_runs_follow_a_loss(story: Any, began: Instant) -> None:
+    """Attempts after a lost one may do its work again; those after a failure do not count."""
+    story.enqueue(1, 0)
+    story.claim(1, 0)
+    story.retry(1, 5, due=5)
+    story.claim(1, 5)
+    story.retry(1, 9, due=9, outcome="lost")
+    story.claim(1, 9)
+    story.retry(1, 12, due=12)
+    story.claim(1, 12)
+    story.done(2, 0, latency=1)
+    assert measures(Observed.of(story.log, setting(began)))["duplicate_runs"] == 2

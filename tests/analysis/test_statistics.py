@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from jobsim.analysis.measures import Scale
+from jobsim.analysis.measure import Scale
 from jobsim.analysis.statistics import (
     holm,
     mean_interval,
