@@ -71,7 +71,9 @@ def write_report(comparison: Reportable, directory: str | os.PathLike[str], ci: 
     return write_files(directory, {"overview.png": picture, "report.html": page})
 
 
-def write_files(directory: str | os.PathLike[str], files: Mapping[str, bytes]) -> Path:
+def write_files(
+    directory: str | os.PathLike[str], files: Mapping[str, bytes], what: str = "the report"
+) -> Path:
     """Write `files` by their names into `directory`, each whole or not at all; return the last one's path.
 
     Raises:
@@ -85,7 +87,7 @@ def write_files(directory: str | os.PathLike[str], files: Mapping[str, bytes]) -
     except OSError as error:
         why = error.strerror or error
         raise ConfigError(
-            f"the report cannot be written to {str(target)!r}: {why}; name another directory"
+            f"{what} cannot be written to {str(target)!r}: {why}; name another directory"
         ) from None
     return target / list(files)[-1]
 

@@ -140,6 +140,34 @@ class Comparison:
         """
         return report.write_report(self, directory)
 
+    def save(self, directory: str | Path) -> Path:
+        """Write the runs, their curves and what must be known about them into `directory`; return that.
+
+        `Comparison.load` reads it back in any process. It needs pyarrow: ``pip install 'jobsim[lab]'``.
+
+        Raises:
+            ConfigError: it cannot be written, or a policy is none that a scenario file can hold.
+        """
+        from jobsim.sim.saved import save
+
+        return save(directory, "Comparison", self.scenario, self.runs, self.facts, self.profiles)
+
+    @classmethod
+    def load(cls, directory: str | Path) -> "Comparison":
+        """Return the comparison that `save` wrote into `directory`.
+
+        Raises:
+            ConfigError: there is none, it is damaged, or a newer version of jobsim wrote it.
+        """
+        from jobsim.sim.saved import load
+
+        about, scenario, runs, profiles = load(directory, "Comparison")
+        if profiles is None:
+            raise ConfigError(f"{directory}: has no curves; save it again")
+        found = cls(scenario, about["seed"], about["storage"], [], profiles)
+        found.runs = runs
+        return found
+
     @property
     def facts(self) -> dict[str, object]:
         """What must be known to repeat the comparison, and what its numbers rest on."""

@@ -88,6 +88,38 @@ class Sweep:
         )
         return report.write_files(directory, {"overview.png": picture, "report.html": page})
 
+    def save(self, directory: str | Path) -> Path:
+        """Write the runs and what must be known about them into `directory`; return that.
+
+        `Sweep.load` reads it back in any process. It needs pyarrow: ``pip install 'jobsim[lab]'``.
+
+        Raises:
+            ConfigError: it cannot be written, or a policy is none that a scenario file can hold.
+        """
+        from jobsim.sim.saved import save
+
+        scenario = self.scenario.with_(sweep=self.matrix.model_dump())
+        return save(directory, "Sweep", scenario, self.runs.astype(dict.fromkeys(self.keys, str)), self.facts)
+
+    @classmethod
+    def load(cls, directory: str | Path) -> "Sweep":
+        """Return the sweep that `save` wrote into `directory`.
+
+        Raises:
+            ConfigError: there is none, it is damaged, or a newer version of jobsim wrote it.
+        """
+        from jobsim.sim.saved import load
+
+        about, scenario, runs, _ = load(directory, "Sweep")
+        if scenario.sweep is None:
+            raise ConfigError(f"{directory}: names no matrix; save it again")
+        matrix = scenario.sweep
+        values = {
+            key: {str(shown): shown for shown in map(readable, many)} for key, many in matrix.axes.items()
+        }
+        columns = {key: runs[key].map(values[key]) for key in matrix.keys}
+        return cls(scenario, matrix, about["seed"], about["storage"], runs.assign(**columns))
+
     def _shown(self) -> pd.DataFrame:
         """Return the table with the keys as columns, but for the first."""
         return self.table().reset_index().set_index(self.keys[0])
