@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         KeyTaken,
         NotFound,
         PayloadError,
+        SelfCheckFailed,
         StorageBusy,
         StorageError,
         StorageForeign,
@@ -74,6 +75,7 @@ __all__ = [
     "RetryAfter",
     "RetryPolicy",
     "Scenario",
+    "SelfCheckFailed",
     "SimResult",
     "Snooze",
     "State",
@@ -94,8 +96,8 @@ __all__ = [
 
 _NAMES: Final = {
     "core.backoff": "Backoff Decorrelated Exponential Fixed Linear NoBackoff Polynomial",
-    "core.errors": "ConfigError IllegalTransition JobsimError KeyTaken NotFound PayloadError StorageBusy "
-    "StorageError StorageForeign StorageFull StorageReadOnly UnknownKind",
+    "core.errors": "ConfigError IllegalTransition JobsimError KeyTaken NotFound PayloadError SelfCheckFailed "
+    "StorageBusy StorageError StorageForeign StorageFull StorageReadOnly UnknownKind",
     "core.jitter": "Added Equal Full Growth Jitter NoJitter Proportional Stretched",
     "core.job": "Conflict Job JobId State",
     "core.limits": "Limit Rate",

@@ -229,9 +229,8 @@ class Spells:
 
     @property
     def length(self) -> Ints:
-        """How long each lasted; a worker whose clock is behind may have come before the job was due."""
-        lasted: Ints = np.maximum(self.ended - self.began, 0)
-        return lasted
+        """How long each lasted."""
+        return self.ended - self.began
 
 
 def waits(moved: Moves, run_ended: int) -> Spells:
@@ -242,11 +241,11 @@ def waits(moved: Moves, run_ended: int) -> Spells:
     due, ended = moved.due[rows], np.where(over, moved.at[after], run_ended)
     claimed = over & moved.of(Kind.CLAIM)[after]
     kept = claimed | (due < ended)  # a job cancelled, or a run over, before it was due has not waited
-    return Spells(moved.job[rows][kept], due[kept], ended[kept], claimed[kept])
+    began = np.minimum(due, ended)  # a worker whose clock is ahead may come before the job is due
+    return Spells(moved.job[rows][kept], began[kept], ended[kept], claimed[kept])
 
 
 def changes(spells: Spells) -> tuple[Ints, Ints]:
     """Return the moments at which spells began and ended, and by how much their number changed."""
-    ended = spells.began + spells.length
-    steps = np.ones(len(ended), dtype=np.int64)
-    return np.concatenate((spells.began, ended)), np.concatenate((steps, -steps))
+    steps = np.ones(len(spells.job), dtype=np.int64)
+    return np.concatenate((spells.began, spells.ended)), np.concatenate((steps, -steps))

@@ -32,6 +32,11 @@ class IllegalTransition(JobsimError):
     """An event arrived in a state for which the transition table has no entry."""
 
 
+class SelfCheckFailed(JobsimError):
+    """A simulated run broke a law that every run keeps: its numbers mean nothing, and something is wrong
+    with jobsim, or with a store or model of one's own."""
+
+
 class StorageError(JobsimError):
     """The store could not do what was asked; nothing of the call was kept."""
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from jobsim.analysis.checks import broken_laws
 from jobsim.analysis.curves import Curves, Grid
 from jobsim.analysis.measures import measures
 from jobsim.analysis.observed import Observed, Outage, Setting
+from jobsim.core.errors import SelfCheckFailed
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Streams
 from jobsim.models.failures import Outage as OutageModel
@@ -41,8 +43,21 @@ def replication_seed(seed: int, number: int) -> int:
 
 
 def observed(run: Run) -> Observed:
-    """Return `run` as measures see it."""
-    return Observed.of(run.log, setting_of(run))
+    """Return `run` as measures see it, once it has passed the checks that every run must pass.
+
+    Raises:
+        SelfCheckFailed: it breaks a law that every run keeps.
+    """
+    seen = Observed.of(run.log, setting_of(run))
+    if broken := broken_laws(seen):
+        raise SelfCheckFailed(
+            f"scenario {run.scenario.name!r} under {run.policy.label!r}, seed {run.seed}, on the "
+            f"{run.storage} store: its numbers cannot be trusted, since it breaks what every run keeps: "
+            f"{'; '.join(broken)}. That is a fault of jobsim, or of a store or model of your own. "
+            f"simulate(scenario, {run.policy.label!r}, seed={run.seed}, storage={run.storage!r}) repeats it; "
+            "jobsim.sim.world.run_world, with the same arguments, returns its log unchecked"
+        )
+    return seen
 
 
 def setting_of(run: Run) -> Setting:

@@ -7,7 +7,6 @@ import pandas as pd
 from jobsim.analysis import frames
 from jobsim.analysis.curves import Curves, Profiles
 from jobsim.analysis.measures import MEASURES, measures
-from jobsim.analysis.observed import Observed
 from jobsim.analysis.report import card
 from jobsim.analysis.summary import HEADLINE, in_words, table_of_runs
 from jobsim.core.events import EventLog
@@ -17,15 +16,15 @@ from jobsim.sim.world import Run
 
 
 class SimResult:
-    """One run of one policy. Tables are made when first asked for; see `jobsim.analysis.frames`."""
+    """One run of one policy. Tables are made when first asked for; see `jobsim.analysis.frames`.
+
+    Raises:
+        SelfCheckFailed: the run breaks a law that every run keeps.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
-
-    @cached_property
-    def observed(self) -> Observed:
-        """The run as measures see it."""
-        return observed(self.run)
+        self.observed = observed(run)
 
     @property
     def log(self) -> EventLog:
