@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from jobsim import policies
     from jobsim.core.backoff import Backoff, Decorrelated, Exponential, Fixed, Linear, NoBackoff, Polynomial
     from jobsim.core.errors import (
+        Abandoned,
         ConfigError,
         IllegalTransition,
         JobsimError,
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     from jobsim.core.jitter import Added, Equal, Full, Growth, Jitter, NoJitter, Proportional, Stretched
     from jobsim.core.job import Conflict, Job, JobId, State
     from jobsim.core.limits import Limit, Rate
-    from jobsim.core.outcome import Cancel, RetryAfter, Snooze
+    from jobsim.core.outcome import Cancel, Discard, RetryAfter, Snooze
     from jobsim.core.policy import RetryPolicy
     from jobsim.core.time import Duration, Instant
-    from jobsim.live.attempt import Attempt, current_attempt
+    from jobsim.live.context import JobContext, current_job
     from jobsim.live.handler import Handler
     from jobsim.live.worker import LiveWorker
     from jobsim.queue import Queue
@@ -39,14 +40,15 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Abandoned",
     "Added",
-    "Attempt",
     "Backoff",
     "Cancel",
     "Comparison",
     "ConfigError",
     "Conflict",
     "Decorrelated",
+    "Discard",
     "Duration",
     "Equal",
     "Exponential",
@@ -58,6 +60,7 @@ __all__ = [
     "Instant",
     "Jitter",
     "Job",
+    "JobContext",
     "JobId",
     "JobsimError",
     "KeyTaken",
@@ -88,7 +91,7 @@ __all__ = [
     "Sweep",
     "UnknownKind",
     "compare",
-    "current_attempt",
+    "current_job",
     "policies",
     "simulate",
     "sweep",
@@ -96,15 +99,15 @@ __all__ = [
 
 _NAMES: Final = {
     "core.backoff": "Backoff Decorrelated Exponential Fixed Linear NoBackoff Polynomial",
-    "core.errors": "ConfigError IllegalTransition JobsimError KeyTaken NotFound PayloadError SelfCheckFailed "
-    "StorageBusy StorageError StorageForeign StorageFull StorageReadOnly UnknownKind",
+    "core.errors": "Abandoned ConfigError IllegalTransition JobsimError KeyTaken NotFound PayloadError "
+    "SelfCheckFailed StorageBusy StorageError StorageForeign StorageFull StorageReadOnly UnknownKind",
     "core.jitter": "Added Equal Full Growth Jitter NoJitter Proportional Stretched",
     "core.job": "Conflict Job JobId State",
     "core.limits": "Limit Rate",
-    "core.outcome": "Cancel RetryAfter Snooze",
+    "core.outcome": "Cancel Discard RetryAfter Snooze",
     "core.policy": "RetryPolicy",
     "core.time": "Duration Instant",
-    "live.attempt": "Attempt current_attempt",
+    "live.context": "JobContext current_job",
     "live.handler": "Handler",
     "live.worker": "LiveWorker",
     "queue": "Queue",

@@ -106,9 +106,13 @@ class Queue:
     ) -> Handler[P, R] | Callable[[Callable[P, R]], Handler[P, R]]:
         """Declare a function, sync or async, as the handler of a kind of job: its own name, or `name`.
 
-        `retry` is a policy, a backoff, or the name of a preset; `max_attempts` counts runs, goes before the
-        policy's own, and is fixed for a job when it is enqueued. An attempt that takes longer than `timeout`
-        fails: an async handler is cancelled; a sync one cannot be, and takes up its slot until it returns.
+        `retry` is a policy, a backoff, or the name of a preset. Before the policy's own go `retry_on`,
+        `dead_letter_on`, and `max_attempts`, which counts runs and is fixed for a job when it is enqueued.
+
+        An attempt that takes longer than `timeout` fails: an async handler is cancelled; a sync one cannot
+        be, and takes up its slot until it returns. With ``isolation="process"`` the handler, which must be
+        defined at the top of a module, runs in a process of its own: that is killed when time is up, and its
+        crash costs this attempt and nothing else. A parameter annotated `JobContext` is given the attempt.
         What the function returns is dropped unless `keep_result` has it stored, as JSON.
 
         `unique_key`, with `on_conflict`, and `limit_key` are as those of `enqueue`, for every job: a text, or

@@ -88,6 +88,8 @@ def decide(lease: Lease, outcome: Outcome, policy: RetryPolicy, now: Instant, ra
     match outcome:
         case Succeeded(result=result):
             return SUCCESS if result is None else SUCCESS._replace(result=result)
+        case Failed(error=error, final=True):
+            return Decision(Kind.DEAD_LETTER, Why("failed", "discarded", str(error)))
         case Failed(error=error, retry_after=retry_after):
             return _retry_or_bury(lease, "failed", error, retry_after, policy, now, random)
         case TimedOut(after=after):

@@ -28,6 +28,10 @@ class KeyTaken(JobsimError):
     """Another job, not yet final, holds the unique key; nothing of the call was kept."""
 
 
+class Abandoned(JobsimError):
+    """An attempt is over while its handler still runs: nobody wants what it returns any more."""
+
+
 class IllegalTransition(JobsimError):
     """An event arrived in a state for which the transition table has no entry."""
 

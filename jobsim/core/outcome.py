@@ -53,10 +53,14 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The handler raised; `retry_after` is a wait the error itself demanded, never shortened."""
+    """The handler raised; `retry_after` is a wait the error itself demanded, never shortened.
+
+    After a `final` failure there is no other attempt, whatever the policy says.
+    """
 
     error: Error
     retry_after: Duration | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,14 @@ class Snooze(Exception):
 
 class Cancel(Exception):
     """Raise in a handler: cancel this job, with a reason for the log."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Discard(Exception):
+    """Raise in a handler: no other attempt can mend this; the job becomes a dead letter now."""
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)

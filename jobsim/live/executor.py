@@ -10,11 +10,14 @@ from typing import Any, Final
 from jobsim.core.errors import UnknownKind, did_you_mean
 from jobsim.core.job import Lease
 from jobsim.core.outcome import Lost, Outcome, Released, Succeeded, TimedOut
-from jobsim.core.time import SECOND, Duration
-from jobsim.live.attempt import Attempt
+from jobsim.core.time import SECOND, Duration, Instant
+from jobsim.live.context import JobContext
 from jobsim.live.handler import Handler
-from jobsim.live.outcomes import about, raised, run_async, run_sync
+from jobsim.live.outcomes import raised, run_async, run_sync
+from jobsim.live.processes import Child, Children
+from jobsim.live.terms import Terms
 from jobsim.live.threads import GRACE_S, HandlerThreads, LoopThread
+from jobsim.live.wire import Origin, Request
 from jobsim.runtime.live import LiveRuntime
 
 PATIENCE: Final = Duration(10 * SECOND)
@@ -46,6 +49,7 @@ class HandlerExecutor:
         self._reports: deque[tuple[_Run, Outcome]] = deque()
         self._heard = True
         self._threads = HandlerThreads()
+        self.children = Children()
         self._loop_thread: LoopThread | None = None
 
     async def execute(self, lease: Lease) -> Outcome:
@@ -62,41 +66,42 @@ class HandlerExecutor:
         return outcome
 
     def abandon(self, lease: Lease) -> None:
-        """Cancel an async handler; tell a sync one, if it looks."""
+        """Cancel an async handler; kill one in a process; tell a sync one, if it looks."""
         run = self._runs.get((lease.key, lease.token))
         if run is not None:
             run.give_up(_LOST)
 
     def close(self) -> None:
-        """Cancel the async handlers that are left, and let go of all threads."""
+        """Cancel the async handlers that are left, kill the processes, and let go of all threads."""
         self._threads.close()
+        self.children.close()
         if self._loop_thread is not None:
             self._loop_thread.close()
 
     def _unknown(self, lease: Lease) -> Outcome:
         hint = did_you_mean(lease.kind, self._handlers)
-        return raised(UnknownKind(f"this worker has no handler for {lease.kind!r}{hint}"), Attempt(lease))
+        return raised(UnknownKind(f"this worker has no handler for {lease.kind!r}{hint}"), JobContext(lease))
 
     async def _vacant(self, lease: Lease) -> bool:
         """Wait for one of the handlers that overran their time to end; `False` when that takes too long."""
         while not self._free:
             if not await self._runtime.wait(self._vacancy, PATIENCE):
-                attempt = Attempt(lease)
+                context = JobContext(lease)
                 _log.warning(
                     "%s is given back: handlers that overran their time take up all %d slots",
-                    attempt,
+                    context,
                     self._slots,
-                    extra=about(attempt),
+                    extra=context.about,
                 )
                 return False
         return True
 
     async def _run(self, handler: Handler[..., Any], lease: Lease) -> Outcome:
-        run = _Run(self, self._loop, handler, lease)
+        run = _Run(self, self._loop, handler, lease, self._runtime.now())
         try:
             self._start(run)
         except RuntimeError as error:  # the system gives no more threads
-            return raised(error, run.attempt)
+            return raised(error, run.context)
         run.limit_time()
         self._free -= 1
         self._runs[lease.key, lease.token] = run
@@ -108,11 +113,11 @@ class HandlerExecutor:
         finally:
             del self._runs[lease.key, lease.token]
         if isinstance(outcome, Succeeded) and _log.isEnabledFor(logging.INFO):
-            _log.info("%s succeeded", run.attempt, extra=about(run.attempt))
+            _log.info("%s succeeded", run.context, extra=run.context.about)
         return outcome
 
     def _start(self, run: "_Run") -> None:
-        if not run.handler.is_async:
+        if run.in_thread:
             self._threads.start(run.work)
             return
         if self._loop_thread is None:
@@ -137,7 +142,7 @@ class HandlerExecutor:
     def ended(self, run: "_Run") -> None:
         """Take note that a handler has returned, wanted or not."""
         self._free += 1
-        if not run.handler.is_async:
+        if run.in_thread:
             self._threads.ended()
         self._vacancy.ring()
 
@@ -146,16 +151,19 @@ class _Run:
     """One handler at work; all but `work` and the task belongs to the engine's thread."""
 
     __slots__ = (
+        "_child",
         "_ended",
+        "_ends",
         "_executor",
+        "_lease",
         "_loop",
-        "_payload",
         "_task",
         "_thread",
         "_timer",
         "_verdict",
-        "attempt",
+        "context",
         "handler",
+        "in_thread",
         "outcome",
     )
 
@@ -165,13 +173,18 @@ class _Run:
         loop: asyncio.AbstractEventLoop,
         handler: Handler[..., Any],
         lease: Lease,
+        now: Instant,
     ) -> None:
-        self.attempt = Attempt(lease)
+        limit = handler.terms.time_limit
+        self._ends = None if limit is None else Instant(now + limit)
+        self.context = JobContext(lease, self._ends)
         self.handler = handler
+        self.in_thread = handler.origin is not None or not handler.is_async
         self.outcome: asyncio.Future[Outcome] = loop.create_future()
         self._executor = executor
         self._loop = loop
-        self._payload = lease.payload
+        self._lease = lease
+        self._child: Child | None = None
         self._ended = False
         self._verdict: Outcome | None = None
         self._thread: LoopThread | None = None
@@ -184,8 +197,21 @@ class _Run:
             self._timer = self._loop.call_later(limit / SECOND, self._time_is_up, limit)
 
     def work(self) -> None:
-        """Run the sync handler, in the thread that calls this."""
-        self._executor.report(self, run_sync(self.handler, self.attempt, self._payload))
+        """Run the handler, or wait for the process that does, in the thread that calls this."""
+        if self.handler.origin is None:
+            outcome = run_sync(self.handler, self.context, self._lease.payload)
+        else:
+            outcome = self._apart(self.handler.origin, self.handler.terms)
+        self._executor.report(self, outcome)
+
+    def _apart(self, origin: Origin, terms: Terms) -> Outcome:
+        request = Request(origin, self._lease, self._ends, terms.keep_result, terms.payload_limit)
+        return self._executor.children.attempt(request, self.context, self._begun)
+
+    def _begun(self, child: Child) -> None:
+        self._child = child
+        if self._verdict is not None:  # given up before there was a process to kill
+            child.kill()
 
     def start_on(self, thread: LoopThread) -> None:
         """Run the async handler on the loop of `thread`."""
@@ -193,7 +219,7 @@ class _Run:
         thread.do(self._start)
 
     def _start(self) -> None:
-        self._task = asyncio.create_task(run_async(self.handler, self.attempt, self._payload))
+        self._task = asyncio.create_task(run_async(self.handler, self.context, self._lease.payload))
         self._task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[Outcome]) -> None:
@@ -211,28 +237,31 @@ class _Run:
         self._deliver(self._verdict or outcome)
 
     def _time_is_up(self, limit: Duration) -> None:
-        _log.warning("%s ran longer than %s", self.attempt, limit, extra=about(self.attempt))
+        _log.warning("%s ran longer than %s", self.context, limit, extra=self.context.about)
         self.give_up(TimedOut(limit))
 
     def give_up(self, verdict: Outcome) -> None:
-        """End the attempt with `verdict`: an async handler is cancelled, a sync one told, if it looks."""
+        """End the attempt with `verdict`: an async handler is cancelled, a process killed, a thread told."""
         if self._verdict is not None or self._ended:
             return
         self._verdict = verdict
-        self.attempt.abandoned = True
+        self.context.cancelled = True
         if self._timer is not None:
             self._timer.cancel()
-        if self._thread is None:
-            self._overrun(verdict)
-        else:
+        if self._thread is not None:
             self._thread.do(self._stop)
-            self._timer = self._loop.call_later(GRACE_S, self._overrun, verdict)
+        elif self.handler.origin is None:
+            self._overrun(verdict)
+            return
+        elif self._child is not None:
+            self._child.kill()
+        self._timer = self._loop.call_later(GRACE_S, self._overrun, verdict)
 
     def _overrun(self, verdict: Outcome) -> None:
         _log.warning(
             "%s still runs, though its outcome is no longer wanted; it takes up a slot until it ends",
-            self.attempt,
-            extra=about(self.attempt),
+            self.context,
+            extra=self.context.about,
         )
         self._deliver(verdict)
 

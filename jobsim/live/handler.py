@@ -13,7 +13,8 @@ from jobsim.live.calls import Call, call_of, calls_of
 from jobsim.live.keys import Key, KeyLike
 from jobsim.live.payload import Arguments
 from jobsim.live.placement import RESERVED, Attempts, Options, Placement, check_kind
-from jobsim.live.terms import Terms
+from jobsim.live.processes import origin_of
+from jobsim.live.terms import Isolation, Terms
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -37,6 +38,7 @@ class Handler(Generic[P, R_co]):
         self.fn = fn
         self.terms = terms
         self.is_async = _is_async(fn)
+        self.origin = origin_of(fn, kind) if terms.isolation is Isolation.PROCESS else None
         self.arguments = Arguments(kind, fn)
         for name in self.arguments.names:
             if name in RESERVED:

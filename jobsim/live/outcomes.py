@@ -1,15 +1,15 @@
 """What a handler does, as an outcome: what it returns, raises, or asks for."""
 
 import logging
-from collections.abc import Awaitable
 from inspect import isawaitable, iscoroutine
 from typing import Any, Final
 
-from jobsim.core.errors import JobsimError, PayloadError, UnknownKind
+from jobsim.core.errors import PayloadError, UnknownKind
 from jobsim.core.outcome import (
     SUCCEEDED,
     Cancel,
     Cancelled,
+    Discard,
     Error,
     Failed,
     Outcome,
@@ -18,32 +18,36 @@ from jobsim.core.outcome import (
     Snoozed,
     Succeeded,
 )
-from jobsim.live.attempt import CURRENT, Attempt
+from jobsim.live.context import CURRENT, JobContext
 from jobsim.live.handler import Handler
 from jobsim.live.payload import encode
 
 _log: Final = logging.getLogger("jobsim.worker")
 
 
-def run_sync(handler: Handler[..., Any], attempt: Attempt, payload: str) -> Outcome:
+def run_sync(handler: Handler[..., Any], context: JobContext, payload: str) -> Outcome:
     """Run a sync handler to its end and return what that means; never raises."""
-    token = CURRENT.set(attempt)
+    token = CURRENT.set(context)
     try:
-        return _returned(handler, handler.fn(**handler.arguments.decode(payload)))
+        return _returned(handler, _call(handler, context, payload))
     except BaseException as error:  # noqa: BLE001  # SystemExit, too, costs this attempt and not the worker
-        return raised(error, attempt)
+        return raised(error, context)
     finally:
         CURRENT.reset(token)
 
 
-async def run_async(handler: Handler[..., Any], attempt: Attempt, payload: str) -> Outcome:
+async def run_async(handler: Handler[..., Any], context: JobContext, payload: str) -> Outcome:
     """Run an async handler to its end and return what that means; never raises."""
-    CURRENT.set(attempt)
+    CURRENT.set(context)
     try:
-        running: Awaitable[Any] = handler.fn(**handler.arguments.decode(payload))
-        return _returned(handler, await running)
+        return _returned(handler, await _call(handler, context, payload))
     except BaseException as error:  # noqa: BLE001  # as above, and a cancellation of the handler's own making
-        return raised(error, attempt)
+        return raised(error, context)
+
+
+def _call(handler: Handler[..., Any], context: JobContext, payload: str) -> Any:
+    arguments = handler.arguments
+    return handler.fn(**arguments.decode(payload), **arguments.context(context))
 
 
 def _returned(handler: Handler[..., Any], value: Any) -> Outcome:
@@ -56,32 +60,30 @@ def _returned(handler: Handler[..., Any], value: Any) -> Outcome:
     return Succeeded(encode(value, f"the result of {handler.kind}", handler.terms.payload_limit))
 
 
-def raised(error: BaseException, attempt: Attempt) -> Outcome:
+def raised(error: BaseException, context: JobContext) -> Outcome:
     """Return what it means that `error` ended an attempt; its traceback goes to the log alone."""
     match error:
         case Snooze(delay=delay):
             return Snoozed(delay)
         case Cancel(reason=reason):
             return Cancelled(reason)
+        case Discard(reason=reason):
+            _log.warning("%s is given up by its handler: %s", context, reason, extra=context.about)
+            return Failed(_error(error), final=True)
         case RetryAfter(delay=delay):
-            _log.warning("%s failed: %s", attempt, error, extra=about(attempt))
+            _log.warning("%s failed: %s", context, error, extra=context.about)
             return Failed(_error(error), delay)
         case UnknownKind() | PayloadError():
-            _log.warning("%s failed: %s", attempt, error, extra=about(attempt))
-        case _ if not attempt.abandoned:
-            _log.warning("%s failed", attempt, exc_info=error, extra=about(attempt))
+            _log.warning("%s failed: %s", context, error, extra=context.about)
+        case _ if not context.cancelled:
+            _log.warning("%s failed", context, exc_info=error, extra=context.about)
     return Failed(_error(error))
 
 
 def _error(exception: BaseException) -> Error:
     """Return the value for `exception`; jobsim's own go by the names that users import."""
     error = Error.of(exception)
-    if not isinstance(exception, JobsimError):
+    if not type(exception).__module__.startswith("jobsim."):
         return error
     name = f"jobsim.{type(exception).__name__}"
     return Error(name, error.message, (name, *error.lineage))
-
-
-def about(attempt: Attempt) -> dict[str, object]:
-    """Return what a log record says of `attempt` beside its text."""
-    return {"job_id": str(attempt.id), "attempt": attempt.number}

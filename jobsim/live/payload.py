@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, NotRequired
 
 from jobsim.core.errors import ConfigError, PayloadError, did_you_mean
+from jobsim.live.context import JobContext
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -43,7 +44,7 @@ class Arguments:
     def __init__(self, kind: str, fn: Callable[..., Any]) -> None:
         self._kind = kind
         self._fn = fn
-        self._signature = inspect.signature(fn)
+        self._signature, self._context = _stored(inspect.signature(fn))
         parameters = self._signature.parameters
         self._required = {name for name, p in parameters.items() if p.default is p.empty}
         for parameter in parameters.values():
@@ -57,6 +58,10 @@ class Arguments:
     def names(self) -> list[str]:
         """The names of the parameters."""
         return list(self._signature.parameters)
+
+    def context(self, context: JobContext) -> dict[str, JobContext]:
+        """Return the argument that tells of the attempt, where the handler has a parameter for it."""
+        return {} if self._context is None else {self._context: context}
 
     def bind(
         self, args: Sequence[Any], named: Mapping[str, Any], options: Collection[str] = ()
@@ -142,6 +147,7 @@ class Arguments:
             fields = {
                 name: annotation if parameter.default is parameter.empty else NotRequired[annotation]
                 for name, parameter in parameters.items()
+                if name != self._context
                 for annotation in [Any if parameter.annotation is parameter.empty else parameter.annotation]
             }
             make: Any = TypedDict  # a checker takes it for a declaration, not for the function it is
@@ -153,6 +159,19 @@ class Arguments:
         except PydanticUserError as error:
             why = error.message.partition(". ")[0]
             raise ConfigError(f"{self._kind}: an argument cannot be read from JSON: {why}") from None
+
+
+def _stored(signature: inspect.Signature) -> tuple[inspect.Signature, str | None]:
+    """Return the signature of what is stored, and the name of the parameter that a `JobContext` is for."""
+    names = [name for name, p in signature.parameters.items() if _is_context(p.annotation)]
+    kept = [p for name, p in signature.parameters.items() if name not in names[:1]]
+    return signature.replace(parameters=kept), names[0] if names else None
+
+
+def _is_context(annotation: object) -> bool:
+    return annotation is JobContext or (
+        isinstance(annotation, str) and annotation.rpartition(".")[2] == JobContext.__name__
+    )
 
 
 def encode(value: Any, what: str, limit: int = SIZE_LIMIT, adapter: "TypeAdapter[Any] | None" = None) -> str:

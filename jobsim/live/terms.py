@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, Final, Self, TypedDict
 
 from jobsim.core.backoff import Backoff
 from jobsim.core.errors import ConfigError
 from jobsim.core.job import DEFAULT_QUEUE, Conflict
 from jobsim.core.limits import NO_LIMIT, Limit
-from jobsim.core.policy import RetryPolicy
+from jobsim.core.policy import ErrorsLike, RetryPolicy
 from jobsim.core.time import Duration, DurationLike, duration
 from jobsim.live.keys import Key, KeyLike
 from jobsim.live.payload import SIZE_LIMIT
@@ -18,11 +19,23 @@ from jobsim.policies import named
 RetryLike = RetryPolicy | Backoff | str
 
 
+class Isolation(StrEnum):
+    """Where handlers of a kind run."""
+
+    THREAD = "thread"
+    """In the worker's process: a sync one in a thread, an async one on a loop that all share."""
+    PROCESS = "process"
+    """In a process that can be killed: its crash, or a time limit, ends one attempt and nothing else."""
+
+
 class Settings(TypedDict, total=False):
     """What `Queue.job` takes beside the name of a kind, for signatures that pass it on."""
 
     retry: RetryLike | None
     max_attempts: Attempts
+    retry_on: ErrorsLike
+    dead_letter_on: ErrorsLike
+    isolation: Isolation | str
     timeout: DurationLike | None
     queue: str
     priority: int
@@ -34,6 +47,10 @@ class Settings(TypedDict, total=False):
 
 
 _SETTINGS: Final = frozenset(Settings.__annotations__)
+
+
+_POLICY: Final = frozenset({"retry", "max_attempts", "retry_on", "dead_letter_on"})
+"""Those of them that make the policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +74,7 @@ class Terms:
     limit_key: KeyLike | None = None
     limit: Limit = NO_LIMIT
     payload_limit: int = SIZE_LIMIT
+    isolation: Isolation | str = Isolation.THREAD
 
     def __post_init__(self) -> None:
         if self.timeout is not None:
@@ -69,6 +87,7 @@ class Terms:
             object.__setattr__(self, name, Key.of(getattr(self, name), name))
         object.__setattr__(self, "on_conflict", conflict(self.on_conflict))
         check_limit(self.limit, "limit")
+        object.__setattr__(self, "isolation", _isolation(self.isolation))
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], payload_limit: int) -> Self:
@@ -78,8 +97,10 @@ class Terms:
             ConfigError: there is no such setting, or its value cannot be used.
         """
         check_known(settings, _SETTINGS, "setting")
-        rest = {name: settings[name] for name in settings if name not in {"retry", "max_attempts"}}
+        rest = {name: settings[name] for name in settings if name not in _POLICY}
         policy = policy_of(settings.get("retry"), settings.get("max_attempts", ...))
+        lists = {name: settings[name] for name in ("retry_on", "dead_letter_on") if name in settings}
+        policy = replace(policy, **lists) if lists else policy
         return cls(policy=policy, payload_limit=payload_limit, **rest)
 
     @property
@@ -111,6 +132,12 @@ def policy_of(retry: RetryLike | None, max_attempts: Attempts) -> RetryPolicy:
                 "jobsim.Exponential(base='1s'), or the name of a preset"
             )
     return policy if max_attempts is ... else replace(policy, max_attempts=max_attempts)
+
+
+def _isolation(written: object) -> Isolation:
+    if isinstance(written, str) and written in list(Isolation):
+        return Isolation(written)
+    raise ConfigError(f"isolation: must be 'thread' or 'process', not {written!r}")
 
 
 def check_limit(limit: object, name: str) -> None:

@@ -111,6 +111,14 @@ def test_decide_buries_what_no_retry_can_mend(policy: RetryPolicy) -> None:
         assert decision.why == Why("failed", "not_retryable", "ValueError: boom")
 
 
+def test_decide_buries_what_its_handler_discards() -> None:
+    """A final failure ends the job at once, whatever the policy says, attempts left or not."""
+    for lease in (LEASE, LAST):
+        decision = decided(Failed(BOOM, final=True), RetryPolicy(retry_on=ValueError), lease)
+        assert decision.kind is Kind.DEAD_LETTER
+        assert decision.why == Why("failed", "discarded", "ValueError: boom")
+
+
 def test_decide_retries_a_lost_worker_whatever_errors_are_listed() -> None:
     """A lost worker is not the handler's error, so no list of errors applies to it."""
     policy = RetryPolicy(retry_on=OSError, dead_letter_on="jobsim.Lost")

@@ -49,9 +49,13 @@ def handler() -> MakeHandler:
     """Return a function that makes a handler of kind ``work``."""
 
     def make(
-        fn: Callable[..., Any], timeout: DurationLike | None = None, *, keep_result: bool = False
+        fn: Callable[..., Any],
+        timeout: DurationLike | None = None,
+        *,
+        keep_result: bool = False,
+        isolation: str = "thread",
     ) -> Handler[..., Any]:
-        terms = Terms(policy=RetryPolicy(), timeout=timeout, keep_result=keep_result)
+        terms = Terms(policy=RetryPolicy(), timeout=timeout, keep_result=keep_result, isolation=isolation)
         return Handler(lambda *_: [], "work", fn, terms)
 
     return make

@@ -14,7 +14,7 @@ from jobsim.core.outcome import SUCCEEDED, Failed, Lost, Outcome, Released, Succ
 from jobsim.core.time import MILLISECOND, Duration
 from jobsim.live import executor as module
 from jobsim.live import threads
-from jobsim.live.attempt import current_attempt
+from jobsim.live.context import current_job
 from jobsim.live.executor import HandlerExecutor
 from jobsim.live.handler import Handler
 from jobsim.runtime.live import LiveRuntime
@@ -28,6 +28,9 @@ Play = Callable[..., None]
 PATIENCE_S = 60.0
 SHORT = Duration(20 * MILLISECOND)
 """Time for everything that is ready to happen; where it is too short, a test passes all the same."""
+
+ENOUGH = Duration(500 * MILLISECOND)
+"""Time in which a handler surely has begun."""
 
 both = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 
@@ -157,9 +160,9 @@ def test_an_async_handler_that_runs_out_of_time_is_cancelled(
             return "late"  # noqa: B012  # a handler may do as it likes
 
     async def scene(_: LiveRuntime, executor: HandlerExecutor) -> None:
-        assert await executor.execute(lease()) == TimedOut(SHORT)
+        assert await executor.execute(lease()) == TimedOut(ENOUGH)
 
-    play(scene, handler(work, SHORT))
+    play(scene, handler(work, ENOUGH))
     assert log == ["clean"]
 
 
@@ -172,9 +175,9 @@ def test_a_sync_handler_that_runs_out_of_time_takes_up_its_slot(
     running: list[bool] = []
 
     def work() -> None:
-        running.append(current_attempt().abandoned)
+        running.append(current_job().cancelled)
         assert go.wait(PATIENCE_S)
-        running.append(current_attempt().abandoned)
+        running.append(current_job().cancelled)
 
     async def scene(runtime: LiveRuntime, executor: HandlerExecutor) -> None:
         assert await executor.execute(lease(1)) == TimedOut(limit)
@@ -243,7 +246,7 @@ def test_an_abandoned_sync_handler_is_told(play: Play, lease: MakeLease, handler
 
     def work() -> None:
         started.set()
-        while not current_attempt().abandoned:
+        while not current_job().cancelled:
             threading.Event().wait(0.001)
 
     async def scene(runtime: LiveRuntime, executor: HandlerExecutor) -> None:
@@ -267,7 +270,7 @@ def test_a_worker_that_waits_no_longer_stops_the_handler(
     stopped = threading.Event()
 
     def work() -> None:
-        while not current_attempt().abandoned:
+        while not current_job().cancelled:
             threading.Event().wait(0.001)
         stopped.set()
 

@@ -13,6 +13,7 @@ from jobsim.core.outcome import (
     SUCCEEDED,
     Cancel,
     Cancelled,
+    Discard,
     Error,
     Failed,
     Outcome,
@@ -22,7 +23,7 @@ from jobsim.core.outcome import (
     Succeeded,
 )
 from jobsim.core.time import SECOND, Duration
-from jobsim.live.attempt import Attempt, current_attempt
+from jobsim.live.context import JobContext, current_job
 from jobsim.live.handler import Handler
 from jobsim.live.outcomes import run_async, run_sync
 
@@ -32,13 +33,13 @@ Run = Callable[..., Outcome]
 
 
 @pytest.fixture
-def attempt(lease: MakeLease) -> Attempt:
+def attempt(lease: MakeLease) -> JobContext:
     """Return the third attempt of a job."""
-    return Attempt(lease(attempt=3))
+    return JobContext(lease(attempt=3))
 
 
 @pytest.fixture(params=["sync", "async"])
-def run(request: pytest.FixtureRequest, handler: MakeHandler, attempt: Attempt) -> Run:
+def run(request: pytest.FixtureRequest, handler: MakeHandler, attempt: JobContext) -> Run:
     """Return a function that runs a body as a sync and as an async handler."""
 
     def once(body: Callable[[], Any], *, keep_result: bool = False) -> Outcome:
@@ -111,7 +112,15 @@ def test_retry_after_is_a_failure_with_a_wait(run: Run) -> None:
     outcome = run(raising(RetryAfter("30s", "rate limit")))
     assert isinstance(outcome, Failed)
     assert outcome.retry_after == 30 * SECOND
-    assert str(outcome.error) == "jobsim.core.outcome.RetryAfter: rate limit"
+    assert str(outcome.error) == "jobsim.RetryAfter: rate limit"
+
+
+def test_discard_is_a_final_failure(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """The reason is kept, and told in the log."""
+    outcome = run(raising(Discard("account closed")))
+    assert isinstance(outcome, Failed)
+    assert (str(outcome.error), outcome.final) == ("jobsim.Discard: account closed", True)
+    assert "is given up by its handler: account closed" in caplog.text
 
 
 def test_errors_of_jobsim_go_by_their_public_names(run: Run) -> None:
@@ -136,7 +145,7 @@ def test_an_error_that_cannot_be_read_is_still_an_outcome(run: Run) -> None:
 
 
 def test_the_traceback_goes_to_the_log_alone(
-    run: Run, attempt: Attempt, caplog: pytest.LogCaptureFixture
+    run: Run, attempt: JobContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log has the traceback, and knows job and attempt; the outcome has neither."""
     outcome = run(raising(ValueError("no")))
@@ -158,18 +167,18 @@ def test_what_a_handler_asks_for_is_not_logged_as_a_failure(
     assert caplog.records == []
 
 
-def test_a_handler_knows_its_attempt(run: Run, attempt: Attempt) -> None:
+def test_a_handler_knows_its_attempt(run: Run, attempt: JobContext) -> None:
     """Inside a handler the attempt can be had, with the number that the job is at; outside it cannot."""
-    seen: list[Attempt] = []
-    run(lambda: seen.append(current_attempt()))
+    seen: list[JobContext] = []
+    run(lambda: seen.append(current_job()))
     assert seen == [attempt]
     assert str(attempt) == f"job {attempt.id} (work), attempt 3"
     with pytest.raises(JobsimError, match="no attempt is under way"):
-        current_attempt()
+        current_job()
 
 
 def test_a_sync_handler_that_returns_a_coroutine_has_done_nothing(
-    handler: MakeHandler, attempt: Attempt
+    handler: MakeHandler, attempt: JobContext
 ) -> None:
     """Work that nobody awaits is not taken for done."""
 
@@ -182,7 +191,7 @@ def test_a_sync_handler_that_returns_a_coroutine_has_done_nothing(
 
 @pytest.mark.parametrize("payload", ["{", '{"number": "x"}', "{}"])
 def test_a_payload_that_cannot_be_decoded_fails_the_attempt(
-    handler: MakeHandler, attempt: Attempt, payload: str
+    handler: MakeHandler, attempt: JobContext, payload: str
 ) -> None:
     """The handler is not called, and the error is a PayloadError to policies."""
     called: list[int] = []
@@ -204,7 +213,9 @@ def test_a_payload_that_cannot_be_decoded_fails_the_attempt(
     assert called == []
 
 
-def test_arguments_reach_the_handler_as_its_annotations_say(handler: MakeHandler, attempt: Attempt) -> None:
+def test_arguments_reach_the_handler_as_its_annotations_say(
+    handler: MakeHandler, attempt: JobContext
+) -> None:
     """Payload values are passed by name; what is not there is the handler's default."""
     seen: list[object] = []
 

@@ -9,6 +9,7 @@ from jobsim.core.errors import ConfigError
 from jobsim.core.limits import Limit
 from jobsim.core.policy import RetryPolicy
 from jobsim.live.terms import Terms, policy_of
+from jobsim.policies import PRESETS
 
 
 def test_retry_may_be_a_policy_a_backoff_or_a_preset() -> None:
@@ -54,6 +55,14 @@ def test_terms_that_cannot_be_used_are_refused(setting: dict[str, Any], said: st
     """A setting of the kind is checked where it is declared."""
     with pytest.raises(ConfigError, match=said):
         Terms(policy=RetryPolicy(), **setting)
+
+
+def test_errors_may_be_listed_beside_the_policy() -> None:
+    """What is said of errors where a handler is declared goes before what its policy says."""
+    settings = {"retry": "oban", "retry_on": OSError, "dead_letter_on": (ValueError, "shop.Closed")}
+    policy = Terms.of(settings, 1_000).policy
+    assert (policy.retry_on, policy.dead_letter_on) == (("OSError",), ("ValueError", "shop.Closed"))
+    assert policy.backoff == PRESETS["oban"].backoff
 
 
 def test_settings_make_terms() -> None:

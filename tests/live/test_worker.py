@@ -11,7 +11,7 @@ import pytest
 from jobsim.core.errors import StorageError
 from jobsim.core.job import JobId, State
 from jobsim.core.transitions import Kind
-from jobsim.live.attempt import current_attempt
+from jobsim.live.context import current_job
 from jobsim.live.worker import LiveWorker
 from jobsim.queue import Queue
 from jobsim.runtime.live import now
@@ -120,7 +120,7 @@ def test_stop_at_once_gives_attempts_back(queue: Queue) -> None:
     @queue.job
     def work() -> None:
         started.set()
-        until(lambda: current_attempt().abandoned)
+        until(lambda: current_job().cancelled)
         told.set()
 
     job = work.enqueue()
@@ -140,7 +140,7 @@ def test_stop_waits_no_longer_than_told(queue: Queue) -> None:
     @queue.job
     def work() -> None:
         started.wait(PATIENCE_S)
-        until(lambda: current_attempt().abandoned)
+        until(lambda: current_job().cancelled)
 
     @queue.job
     async def wait() -> None:

@@ -1,0 +1,107 @@
+"""The process that runs handlers for a worker, one attempt at a time, until the worker is gone."""
+
+import asyncio
+import logging
+import os
+import runpy
+import signal
+import socket
+import threading
+from functools import cache
+from importlib import import_module
+from operator import attrgetter
+from queue import SimpleQueue
+from types import SimpleNamespace
+from typing import Any, Final
+
+from jobsim.core.errors import JobsimError
+from jobsim.core.outcome import Outcome
+from jobsim.core.policy import RetryPolicy
+from jobsim.live.context import JobContext
+from jobsim.live.handler import Handler
+from jobsim.live.outcomes import raised, run_async, run_sync
+from jobsim.live.terms import Terms
+from jobsim.live.wire import Origin, Request, Told, reply
+
+SCRIPT: Final = "__jobsim_main__"
+"""The name under which the worker's script runs here, so that it does not start another worker."""
+
+
+def serve(number: int, level: int) -> None:
+    """Make the attempts asked for on the socket `number`, and log to stderr from `level` on."""
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    for name in (signal.SIGINT, signal.SIGTERM):
+        # They are for the worker, which lets attempts end; a group of processes gets them all the same.
+        signal.signal(name, lambda *_: None)
+    requests: SimpleQueue[str] = SimpleQueue()
+    connection = socket.socket(fileno=number)
+    threading.Thread(target=_listen, args=(connection, requests), daemon=True).start()
+    while True:
+        connection.sendall(_made(Request.of(requests.get())).encode())
+
+
+def _listen(connection: socket.socket, requests: "SimpleQueue[str]") -> None:
+    """Hand on what the worker asks for; end the process with it, whatever the handler does."""
+    with connection.makefile(encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            requests.put(line)
+    os._exit(0)
+
+
+def _made(request: Request) -> str:
+    """Make an attempt, and return what there is to be said of it."""
+    records = _Records()
+    log = logging.getLogger("jobsim.worker")
+    log.addHandler(records)
+    log.propagate = False  # the worker logs them
+    try:
+        return reply(_attempt(request), records.told)
+    finally:
+        log.removeHandler(records)
+        log.propagate = True
+
+
+def _attempt(request: Request) -> Outcome:
+    context = JobContext(request.lease, request.deadline)
+    try:
+        handler = _handler(request)
+    except BaseException as error:  # noqa: BLE001  # whatever a user's module does when it is imported
+        return raised(error, context)
+    payload = request.lease.payload
+    if handler.is_async:
+        return asyncio.run(run_async(handler, context, payload))
+    return run_sync(handler, context, payload)
+
+
+def _handler(request: Request) -> Handler[..., Any]:
+    return _declared(request.origin, request.lease.kind, request.keep_result, request.payload_limit)
+
+
+@cache
+def _declared(origin: Origin, kind: str, keep_result: bool, limit: int) -> Handler[..., Any]:  # noqa: FBT001
+    found = attrgetter(origin.name)(_module(origin))
+    terms = Terms(policy=RetryPolicy(), keep_result=keep_result, payload_limit=limit)
+    return Handler(_refuse, kind, found.fn if isinstance(found, Handler) else found, terms)
+
+
+def _refuse(*_: object) -> Any:
+    raise JobsimError("this handler only runs jobs")
+
+
+@cache
+def _module(origin: Origin) -> Any:
+    if not origin.is_script:
+        return import_module(origin.module)
+    return SimpleNamespace(**runpy.run_path(origin.module, run_name=SCRIPT))
+
+
+class _Records(logging.Handler):
+    """Keeps what is said of the attempt, with its tracebacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(message)s"))
+        self.told: list[Told] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append(Told(record.levelno, self.format(record)))

@@ -1,0 +1,82 @@
+"""Handlers at the top of a module, as other processes can import them."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import jobsim
+
+
+def where() -> list[int]:
+    """Return this process and the one that started it."""
+    return [os.getpid(), os.getppid()]
+
+
+async def later(number: int) -> int:
+    """Return after a moment, which an event loop alone can wait for."""
+    await asyncio.to_thread(os.getpid)
+    return number + 1
+
+
+def told(context: jobsim.JobContext, number: int) -> list[object]:
+    """Return what the context says."""
+    return [str(context.id), context.attempt, context.deadline is not None, context.cancelled, number]
+
+
+def fail(message: str) -> None:
+    """Raise."""
+    raise LookupError(message)
+
+
+def discard() -> None:
+    """Give the job up."""
+    raise jobsim.Discard("the account is closed")
+
+
+def snooze() -> None:
+    """Ask to be run later."""
+    raise jobsim.Snooze("90s")
+
+
+def cancel() -> None:
+    """Cancel the job."""
+    raise jobsim.Cancel("not needed")
+
+
+def retry_after() -> None:
+    """Fail, with a wait."""
+    raise jobsim.RetryAfter("7s")
+
+
+def die(how: int) -> None:
+    """End the process by a signal."""
+    os.kill(os.getpid(), how)
+
+
+def crash() -> None:
+    """Read what is not there, as a broken extension would."""
+    sys.stderr.flush()
+    ctypes.string_at(0)
+
+
+def leave(code: int) -> None:
+    """End the process in order."""
+    os._exit(code)
+
+
+def stop_then_return() -> str:
+    """Get the signals that a terminal sends to all processes."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+    return "here"
+
+
+def hang(path: str) -> None:
+    """Say who hangs, and do."""
+    Path(path).write_text(str(os.getpid()))
+    while True:
+        time.sleep(60)  # noqa: TID251  # a handler of a user's
