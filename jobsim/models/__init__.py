@@ -4,30 +4,56 @@ Frozen values, written in a scenario file or in Python alike. Each turns uniform
 into times and faults; none makes randomness of its own.
 """
 
-from jobsim.models.arrivals import Arrivals, Deterministic, Listed, Poisson
+from jobsim.models.arrivals import Arrivals, Batches, Deterministic, Listed, Poisson, Recorded
+from jobsim.models.arrivals_varying import Diurnal, Mmpp, OnOff, Piecewise, Ramp, Spike
 from jobsim.models.failures import Brownout, FailureModel, Independent, Outage, Permanent
 from jobsim.models.failures_base import Condition, Failure, Fault, Slowing
-from jobsim.models.service import Constant, ExponentialService, Lognormal, Service
+from jobsim.models.service import (
+    Constant,
+    Erlang,
+    ExponentialService,
+    Gamma,
+    Lognormal,
+    Service,
+    Weibull,
+)
+from jobsim.models.service_base import Distribution
+from jobsim.models.service_bounded import BoundedPareto, Empirical, Quantiles
 from jobsim.models.workers import Crashes, Workers
 
 __all__ = [
     "Arrivals",
+    "Batches",
+    "BoundedPareto",
     "Brownout",
     "Condition",
     "Constant",
     "Crashes",
     "Deterministic",
+    "Distribution",
+    "Diurnal",
+    "Empirical",
+    "Erlang",
     "ExponentialService",
     "Failure",
     "FailureModel",
     "Fault",
+    "Gamma",
     "Independent",
     "Listed",
     "Lognormal",
+    "Mmpp",
+    "OnOff",
     "Outage",
     "Permanent",
+    "Piecewise",
     "Poisson",
+    "Quantiles",
+    "Ramp",
+    "Recorded",
     "Service",
     "Slowing",
+    "Spike",
+    "Weibull",
     "Workers",
 ]

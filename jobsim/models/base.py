@@ -36,7 +36,8 @@ class Model(BaseModel):
                 super().__init__(**values)
             except ValidationError as error:
                 name = type(self).__name__
-                lines = [f"{name}.{problem}" for problem in problems(error, type(self))]
+                found = problems(error, type(self))
+                lines = [f"{name}.{problem}" if problem.path else f"{name}: {problem}" for problem in found]
                 raise ConfigError("\n".join(lines)) from None
 
         # Else pydantic would build nested models through it too, and lose where their errors lie.

@@ -7,6 +7,7 @@ pydantic sees the validator.
 import builtins
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeGuard
 
 from pydantic import Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
@@ -16,8 +17,19 @@ from jobsim.core.outcome import Error, error_name
 from jobsim.core.time import Duration, DurationLike, duration
 from jobsim.models.problems import shown
 
-FROM_FILE: Final = {"from_file": True}
-"""The validation context of values read from a file, where every number that has a unit must say it."""
+
+def file_context(name: str) -> dict[str, Path]:
+    """Return the validation context of values read from the file called `name`.
+
+    Every number that has a unit must say it there, and other files are named as seen from there.
+    """
+    return {"folder": Path(name).parent}
+
+
+def from_file(info: ValidationInfo) -> bool:
+    """Return whether the value under validation was read from a file."""
+    return info.context is not None
+
 
 _LONGEST: Final = 100
 _ABSURD: Final = 1e15  # a number beyond it has another fault than a missing unit
@@ -57,7 +69,7 @@ def _bare(value: object) -> TypeGuard[float]:
 
 
 def _duration(value: Any, info: ValidationInfo) -> Duration:
-    return checked_duration(value, from_file=info.context is FROM_FILE)
+    return checked_duration(value, from_file=from_file(info))
 
 
 def _positive(value: Any, info: ValidationInfo) -> Duration:
@@ -73,27 +85,30 @@ class Rate(float):
     __slots__ = ()
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, *, zero: bool = False) -> Self:
         """Return the rate that `text` spells, such as ``"12/s"``, ``"40/min"`` or ``"900/h"``.
 
         Raises:
-            ConfigError: no unit, not positive, more than one a microsecond, or unreadable.
+            ConfigError: no unit, not positive (nor `zero`, if that will do), more than one a microsecond, or
+                unreadable.
         """
         number, slash, unit = (part.strip() for part in text.partition("/"))
         if not _NUMBER.fullmatch(number) or (slash and unit not in _UNITS):
             raise ConfigError(f"{shown(text)} is not a rate; write for example '12/s', '40/min' or '900/h'")
         if not slash:
             raise ConfigError(f"{shown(text)} has no unit; write for example '{number}/s'")
-        return cls.per_second(float(number) / _UNITS[unit], text)
+        return cls.per_second(float(number) / _UNITS[unit], text, zero=zero)
 
     @classmethod
-    def per_second(cls, value: float, written: object) -> Self:
+    def per_second(cls, value: float, written: object, *, zero: bool = False) -> Self:
         """Return `value` as a rate; `written` is what the error shows.
 
         Raises:
-            ConfigError: not positive, or more than one a microsecond.
+            ConfigError: not positive (nor `zero`, if that will do), or more than one a microsecond.
         """
-        if not value > 0:  # nor is nan
+        if zero and not value >= 0:
+            raise ConfigError(f"a rate cannot be negative: {shown(written)}")
+        if not zero and not value > 0:  # nor is nan
             raise ConfigError(f"a rate must be a number above zero: {shown(written)}")
         if value > _HIGHEST:
             raise ConfigError(f"a rate cannot pass one a microsecond: {shown(written)}")
@@ -101,6 +116,8 @@ class Rate(float):
 
     def __str__(self) -> str:
         """Return the shortest text that `parse` reads back as exactly this rate."""
+        if not self:
+            return "0/s"
         texts = [f"{float(self) * seconds:.12g}/{unit}" for unit, seconds in _UNITS.items()]
         exact = [text for text in texts if float(text.partition("/")[0]) and Rate.parse(text) == self]
         return min(exact, key=len, default=f"{float(self)!r}/s")
@@ -115,15 +132,29 @@ _HIGHEST: Final = 1e6
 
 
 def _rate(value: Any, info: ValidationInfo) -> Rate:
-    if isinstance(value, Rate):
+    return _checked_rate(value, from_file=from_file(info), zero=False)
+
+
+def _level(value: Any, info: ValidationInfo) -> Rate:
+    return _checked_rate(value, from_file=from_file(info), zero=True)
+
+
+def _checked_rate(value: Any, *, from_file: bool, zero: bool) -> Rate:
+    if isinstance(value, Rate) and (zero or value):
         return value
     if isinstance(value, str):
-        return Rate.parse(value)
+        return Rate.parse(value, zero=zero)
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise ConfigError(f"{shown(value)} is not a rate; write for example '12/s'")
-    if info.context is FROM_FILE and _bare(value):
+    if from_file and _bare(value):
         raise ConfigError(f"{shown(value)} has no unit; write for example '{value:.15g}/s'")
-    return Rate.per_second(value, value)
+    return Rate.per_second(value, value, zero=zero)
+
+
+def _file(value: Any, info: ValidationInfo) -> str:
+    if not isinstance(value, (str, Path)) or not str(value):
+        raise ConfigError(f"must be the path of a file, not {shown(value)}")
+    return str(info.context["folder"] / value if info.context else value)
 
 
 ErrorLike = Error | type[BaseException] | str
@@ -188,11 +219,41 @@ if TYPE_CHECKING:
         def __get__(self, model: object, owner: type | None = None) -> tuple[Duration, ...]: ...
         def __set__(self, model: object, value: Sequence[DurationLike]) -> None: ...
 
+    class QuantilesField:
+        """Written as pairs of probability and `DurationLike`, read as a tuple of pairs."""
+
+        def __get__(self, model: object, owner: type | None = None) -> tuple[tuple[float, Duration], ...]: ...
+        def __set__(self, model: object, value: Sequence[tuple[float, DurationLike]]) -> None: ...
+
     class RateField:
         """Written as text or as a number a second, read as a `Rate`."""
 
         def __get__(self, model: object, owner: type | None = None) -> Rate: ...
         def __set__(self, model: object, value: float | str) -> None: ...
+
+    class LevelsField:
+        """Written as pairs of offset and rate, which may be 0, read as a tuple of pairs."""
+
+        def __get__(self, model: object, owner: type | None = None) -> tuple[tuple[Duration, Rate], ...]: ...
+        def __set__(self, model: object, value: Sequence[tuple[DurationLike, float | str]]) -> None: ...
+
+    class LevelPairField:
+        """Written as two rates, which may be 0, read as a pair of them."""
+
+        def __get__(self, model: object, owner: type | None = None) -> tuple[Rate, Rate]: ...
+        def __set__(self, model: object, value: Sequence[float | str]) -> None: ...
+
+    class PositivePairField:
+        """Written as two `DurationLike`s, read as a pair of `Duration`s."""
+
+        def __get__(self, model: object, owner: type | None = None) -> tuple[Duration, Duration]: ...
+        def __set__(self, model: object, value: Sequence[DurationLike]) -> None: ...
+
+    class FileField:
+        """Written as a path, as seen from the file it is written in, read as a path that can be opened."""
+
+        def __get__(self, model: object, owner: type | None = None) -> str: ...
+        def __set__(self, model: object, value: str | Path) -> None: ...
 
     class ErrorField:
         """Written as an `ErrorLike`, read as an `Error`."""
@@ -201,11 +262,18 @@ if TYPE_CHECKING:
         def __set__(self, model: object, value: ErrorLike) -> None: ...
 
     PositiveField = DurationField
+    LevelField = RateField
 else:
     _TEXT = WithJsonSchema({"type": "string"})
     DurationField = Annotated[Duration, PlainValidator(_duration), PlainSerializer(str), _TEXT]
     PositiveField = Annotated[Duration, PlainValidator(_positive), PlainSerializer(str), _TEXT]
     OptionalDurationField = DurationField | None
     DurationsField = Annotated[tuple[DurationField, ...], Field(min_length=1)]
+    QuantilesField = Annotated[tuple[tuple[Probability, DurationField], ...], Field(min_length=2)]
     RateField = Annotated[Rate, PlainValidator(_rate), PlainSerializer(str), _TEXT]
+    LevelField = Annotated[Rate, PlainValidator(_level), PlainSerializer(str), _TEXT]
+    LevelsField = Annotated[tuple[tuple[DurationField, LevelField], ...], Field(min_length=1)]
+    LevelPairField = tuple[LevelField, LevelField]
+    PositivePairField = tuple[PositiveField, PositiveField]
+    FileField = Annotated[str, PlainValidator(_file), _TEXT]
     ErrorField = Annotated[Error, PlainValidator(as_error), PlainSerializer(error_text), _TEXT]

@@ -38,7 +38,8 @@ _SENTENCES: Final = {
     "less_than_equal": "must be at most {le:.15g}, not {value}",
     "string_type": "must be text in quotes, not {value}",
     "string_too_short": "must not be empty",
-    "too_short": "must have at least one entry",
+    "too_short": "must have at least {fewest}",
+    "too_long": "must have at most {max_length} entries",
     "tuple_type": _LIST,
     "list_type": _LIST,
     "model_type": _TABLE,
@@ -90,8 +91,13 @@ def problems(error: ValidationError, model: type[BaseModel], also: Iterable[str]
     return [
         _problem(details, model, top)
         for details in error.errors(include_url=False)
-        if not (details["type"] == "too_short" and details["input"])  # its entries are what is wrong
+        if not _of_its_entries(details)
     ]
+
+
+def _of_its_entries(details: ErrorDetails) -> bool:
+    """Return whether a list is called too short only because its entries are wrong, which is told of them."""
+    return details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"]
 
 
 def _problem(details: ErrorDetails, model: type[BaseModel], top: list[str]) -> Problem:
@@ -120,7 +126,10 @@ def _sentence(details: ErrorDetails) -> str:
     sentence = _SENTENCES.get(details["type"])
     if sentence is None:
         return f"{details['msg']} ({value})"
-    return sentence.format(value=value, **details.get("ctx", {}))
+    context = details.get("ctx", {})
+    count = context.get("min_length")
+    fewest = "one entry" if count == 1 else f"{count} entries"
+    return sentence.format(value=value, fewest=fewest, **context)
 
 
 def _resolve(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[Path, list[str]]:

@@ -20,7 +20,7 @@ from jobsim.analysis.measures import MEASURES
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.policy import RetryPolicy
 from jobsim.models.base import Model
-from jobsim.models.fields import FROM_FILE, Text, checked_duration
+from jobsim.models.fields import Text, checked_duration, from_file
 from jobsim.models.problems import not_one_of, shown
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _read(value: object, info: ValidationInfo) -> tuple[Expectation, ...]:
                 )
                 for e in error.errors(include_url=False)
             ]
-    if not errors and info.context is FROM_FILE:
+    if not errors and from_file(info):
         errors = list(_of_unknown_policies(found, info.data.get("policies")))
     if errors:
         raise ValidationError.from_exception_data("expect", errors)

@@ -23,11 +23,11 @@ from jobsim.models.arrivals import Arrivals
 from jobsim.models.base import Model
 from jobsim.models.failures import FailureModel
 from jobsim.models.fields import (
-    FROM_FILE,
     DurationField,
     PositiveField,
     Text,
     default,
+    file_context,
 )
 from jobsim.models.problems import Problem, problems
 from jobsim.models.service import Service
@@ -182,7 +182,7 @@ class Scenario(Model):
         policies, found = read_policies(data.pop("compare", None), data.pop("policies", None))
         data["policies"] = policies or DEFAULT_COMPARE
         try:
-            scenario = cls.model_validate(data, context=FROM_FILE)
+            scenario = cls.model_validate(data, context=file_context(source.name))
         except ValidationError as error:
             raise source.error([*found, *problems(error, cls, also=("compare",))]) from None
         found += scenario.unusable_cells()
@@ -231,7 +231,7 @@ class Scenario(Model):
             check_path(key, self.policies)
             tree = put(tree, key, value)
         try:
-            return type(self).model_validate(tree, context=FROM_FILE if from_file else None)
+            return type(self).model_validate(tree, context=file_context("") if from_file else None)
         except ValidationError as error:
             raise ConfigError("\n".join(map(str, problems(error, type(self))))) from None
 

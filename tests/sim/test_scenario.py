@@ -11,19 +11,33 @@ from hypothesis import strategies as st
 
 from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
-from jobsim.core.time import Duration, duration
+from jobsim.core.time import SECOND, Duration, duration
 from jobsim.models import (
+    Batches,
+    BoundedPareto,
     Brownout,
     Constant,
     Crashes,
     Deterministic,
+    Diurnal,
+    Empirical,
+    Erlang,
     ExponentialService,
+    Gamma,
     Independent,
     Listed,
     Lognormal,
+    Mmpp,
+    OnOff,
     Outage,
     Permanent,
+    Piecewise,
     Poisson,
+    Quantiles,
+    Ramp,
+    Recorded,
+    Spike,
+    Weibull,
     Workers,
 )
 from jobsim.policies import PRESETS
@@ -50,15 +64,50 @@ positive = st.integers(1, 10**13).map(Duration)
 probabilities = st.floats(0, 1)
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 errors = st.sampled_from(["OSError", "a.B < OSError: gone", "TimeoutError: ü\n", KeyError])
-arrivals = st.one_of(
-    st.builds(Poisson, rate=st.floats(1e-6, 1e6)),
+rates = st.floats(1e-6, 1e6)
+levels = st.floats(0, 1e6)
+processes = st.one_of(
+    st.builds(Poisson, rate=rates),
     st.builds(Deterministic, every=positive, start=durations, jobs=st.none() | st.integers(1, 99)),
     st.builds(Listed, times=st.lists(durations, min_size=1, max_size=3)),
+    st.builds(Diurnal, rate=rates, amplitude=probabilities, period=positive, peak=durations),
+    st.builds(Ramp, rate=levels, to=levels, start=durations, duration=positive),
+    st.builds(Spike, rate=levels, to=levels, start=durations, duration=positive),
+    st.builds(
+        Piecewise,
+        rates=st.dictionaries(durations, levels, min_size=1, max_size=3).map(lambda d: sorted(d.items())),
+        between=st.sampled_from(["steps", "lines"]),
+    ),
+    st.builds(Mmpp, rates=st.tuples(levels, levels), sojourns=st.tuples(positive, positive)),
+    st.builds(OnOff, rate=rates, on=positive, off=positive),
 )
+arrivals = st.one_of(
+    processes,
+    st.builds(Batches, of=processes, size=st.integers(1, 99)),
+    st.builds(Batches, of=processes, mean_size=st.floats(1, 99)),
+)
+variations = st.floats(0, 10)
 services = st.one_of(
     st.builds(Constant, value=durations),
     st.builds(ExponentialService, mean=positive),
-    st.builds(Lognormal, mean=positive, cv=st.floats(0, 10)),
+    st.builds(Lognormal, mean=positive, cv=variations),
+    st.builds(Erlang, mean=positive, k=st.integers(1, 99)),
+    st.builds(Gamma, mean=positive, cv=variations),
+    st.builds(Weibull, mean=positive, shape=st.floats(0.1, 9)),
+    st.builds(Weibull, mean=positive, cv=variations),
+    st.builds(
+        BoundedPareto,
+        alpha=st.floats(0.1, 9),
+        low=st.just("1ms"),
+        high=positive.map(lambda d: Duration(d + SECOND)),
+    ),
+    st.builds(Empirical, values=st.lists(durations, min_size=1, max_size=3)),
+    st.builds(
+        Quantiles,
+        points=st.lists(durations, min_size=3, max_size=3).map(
+            lambda d: list(zip([0, 0.5, 1], sorted(d), strict=True))
+        ),
+    ),
 )
 faults: dict[str, st.SearchStrategy[object]] = {
     "error": errors,
@@ -145,6 +194,19 @@ def test_scenario_survives_writing_and_reading(scenario: Scenario) -> None:
     again = Scenario.from_text(scenario.to_toml())
     assert again == scenario
     assert list(again.policies) == list(scenario.policies)
+
+
+def test_recorded_arrivals_are_found_beside_their_scenario(tmp_path: Path) -> None:
+    """A file is named as seen from the scenario's, and found again after a change, written and read."""
+    (tmp_path / "arrivals.csv").write_text("1\n2\n")
+    path = tmp_path / "minimal.toml"
+    path.write_text(
+        MINIMAL.replace('process = "poisson", rate = "12/s"', 'process = "trace", file = "arrivals.csv"')
+    )
+    scenario = Scenario.from_toml(path)
+    assert scenario.jobs[0].arrivals == Recorded(file=tmp_path / "arrivals.csv")
+    assert scenario.with_(seed=7).with_(seed=1) == scenario == pickle.loads(pickle.dumps(scenario))
+    assert Scenario.from_text(scenario.to_toml()) == scenario
 
 
 def test_scenario_survives_pickling() -> None:

@@ -57,6 +57,8 @@ model = "permanent"
 error = "LookupError: gone"
 """
 
+PROCESSES = "poisson, deterministic, list, trace, diurnal, ramp, spike, piecewise, mmpp, on_off, batches"
+
 
 def told(text: str) -> list[str]:
     """Return what `text` is refused with, without the quoted source lines."""
@@ -127,9 +129,9 @@ def test_the_valid_file_is_valid() -> None:
         ('kind = "receipt"\n', 'kind = "receipt"\nmax_attempts = "none"\n', "36: jobs.1.max_attempts: must be a whole number, not 'none'"),
         ("priority = 0", "priority = 99999999999", "19: jobs.0.priority: must be at most 2147483647, not 99999999999"),
         ("priority = 0", "priorty = 0", "19: jobs.0.priorty: unknown key (did you mean 'priority'?)"),
-        ('"poisson"', '"poison"', "20: jobs.0.arrivals.process: 'poison' is not one of poisson, deterministic, list (did you mean 'poisson'?)"),
-        ('"poisson"', "5", "20: jobs.0.arrivals.process: '5' is not one of poisson, deterministic, list"),
-        ('process = "poisson", ', "", "20: jobs.0.arrivals.process is missing: one of poisson, deterministic, list"),
+        ('"poisson"', '"poison"', "20: jobs.0.arrivals.process: 'poison' is not one of " + PROCESSES + " (did you mean 'poisson'?)"),
+        ('"poisson"', "5", "20: jobs.0.arrivals.process: '5' is not one of " + PROCESSES),
+        ('process = "poisson", ', "", "20: jobs.0.arrivals.process is missing: one of " + PROCESSES),
         ("arrivals = {", 'arrivals = "poisson" #', "20: jobs.0.arrivals: must be a table, not 'poisson'"),
         ('"12/s"', '"12"', "20: jobs.0.arrivals.rate: '12' has no unit; write for example '12/s'"),
         ('"12/s"', "12", "20: jobs.0.arrivals.rate: 12 has no unit; write for example '12/s'"),
@@ -142,9 +144,18 @@ def test_the_valid_file_is_valid() -> None:
         ('{ process = "poisson", rate = "12/s" }', '{ process = "list", times = ["1s", 5] }', "20: jobs.0.arrivals.times.1: 5 has no unit; write for example '5s'"),
         ('{ process = "poisson", rate = "12/s" }', '{ process = "list", times = [] }', "20: jobs.0.arrivals.times: must have at least one entry"),
         ('{ process = "poisson", rate = "12/s" }', '{ process = "list", times = "1s" }', "20: jobs.0.arrivals.times: must be a list, not '1s'"),
+        ('{ process = "poisson", rate = "12/s" }', '{ process = "trace", file = "no/such.csv" }', "20: jobs.0.arrivals: no/such.csv: cannot be read: No such file or directory"),
+        ('{ process = "poisson", rate = "12/s" }', '{ process = "piecewise", rates = [["0s", 5], ["2s", "1/s"], ["1s", "1/s"]] }', "20: jobs.0.arrivals.rates.0.1: 5 has no unit; write for example '5/s'"),
+        ('{ process = "poisson", rate = "12/s" }', '{ process = "mmpp", rates = ["1/s", "2/s"], sojourns = ["1s"] }', "20: jobs.0.arrivals.sojourns.1 is missing"),
+        ('{ process = "poisson", rate = "12/s" }', '{ process = "batches", size = 3, of = { process = "poisson", rate = 5 } }', "20: jobs.0.arrivals.of.rate: 5 has no unit; write for example '5/s'"),
         ('every = "1s"', 'every = "0s"', "38: jobs.1.arrivals.every: must be longer than zero, at least a microsecond: '0s'"),
         ('every = "1s"', 'every = "1s"\njobs = 0', "39: jobs.1.arrivals.jobs: must be at least 1, not 0"),
-        ('"lognormal"', '"normal"', "21: jobs.0.service.dist: 'normal' is not one of constant, exponential, lognormal (did you mean 'lognormal'?)"),
+        ('"lognormal"', '"normal"', "21: jobs.0.service.dist: 'normal' is not one of constant, exponential, lognormal, erlang, gamma, "
+         "weibull, bounded_pareto, empirical, quantiles (did you mean 'lognormal'?)"),
+        ('dist = "lognormal", mean = "250ms", cv = 1.0', 'dist = "weibull", mean = "1s", shape = 1, cv = 1', "21: jobs.0.service: is given by its mean and one of shape and cv"),
+        ('dist = "lognormal", mean = "250ms", cv = 1.0', 'dist = "bounded_pareto", alpha = 1, low = "2s", high = "1s"', "21: jobs.0.service: low (2s) must be below high (1s)"),
+        ('dist = "lognormal", mean = "250ms", cv = 1.0', 'dist = "quantiles", points = [[0, "1s"], [0.5, 2], [1]]', "21: jobs.0.service.points.1.1: 2 has no unit; write for example '2s'\n"
+         "shop.toml:21: jobs.0.service.points.2.1 is missing"),
         ('mean = "250ms"', "mean = 0.25", "21: jobs.0.service.mean: 0.25 has no unit; write for example '0.25s'"),
         ('mean = "100ms"', 'mean = "0s"', "41: jobs.1.service.mean: must be longer than zero, at least a microsecond: '0s'"),
         ("cv = 1.0", "cv = -1", "21: jobs.0.service.cv: must be at least 0, not -1"),
