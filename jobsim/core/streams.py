@@ -34,7 +34,7 @@ class Purpose(StrEnum):
     ARRIVAL = "arrival"
     SERVICE = "service"
     FAILURE = "failure"
-    PATH = "path"
+    COURSE = "course"
     JITTER = "jitter"
     CRASH = "crash"
     POLL = "poll"

@@ -8,6 +8,7 @@ from jobsim.models.arrivals import Arrivals, Batches, Deterministic, Listed, Poi
 from jobsim.models.arrivals_varying import Diurnal, Mmpp, OnOff, Piecewise, Ramp, Spike
 from jobsim.models.failures import Brownout, FailureModel, Independent, Outage, Permanent
 from jobsim.models.failures_base import Condition, Failure, Fault, Slowing
+from jobsim.models.failures_phased import Alternating, GilbertElliott
 from jobsim.models.service import (
     Constant,
     Erlang,
@@ -22,6 +23,7 @@ from jobsim.models.service_bounded import BoundedPareto, Empirical, Quantiles
 from jobsim.models.workers import Crashes, Workers
 
 __all__ = [
+    "Alternating",
     "Arrivals",
     "Batches",
     "BoundedPareto",
@@ -39,6 +41,7 @@ __all__ = [
     "FailureModel",
     "Fault",
     "Gamma",
+    "GilbertElliott",
     "Independent",
     "Listed",
     "Lognormal",

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from jobsim.core.time import Duration
 from jobsim.models.failures_base import Failure, Fault
+from jobsim.models.failures_phased import Alternating, GilbertElliott
 from jobsim.models.fields import (
     DurationField,
     ErrorField,
@@ -13,6 +14,7 @@ from jobsim.models.fields import (
     OptionalDurationField,
     PositiveField,
     Probability,
+    SlowdownFactor,
     default,
 )
 
@@ -70,7 +72,7 @@ class Brownout(Failure):
     start: DurationField
     duration: PositiveField
     recovery: DurationField = default("0s")
-    factor: Annotated[float, Field(strict=True, ge=1, le=1e6, allow_inf_nan=False)]
+    factor: SlowdownFactor
     probability: Probability = 0.0
     error: ErrorField = default("TimeoutError: simulated brownout")
     takes: OptionalDurationField = default(None)
@@ -119,4 +121,7 @@ def severity(at: Duration, start: Duration, duration: Duration, recovery: Durati
     return 1 - after / recovery if after < recovery else 0.0
 
 
-FailureModel = Annotated[Independent | Outage | Brownout | Permanent, Field(discriminator="model")]
+FailureModel = Annotated[
+    Independent | Outage | Brownout | Permanent | Alternating | GilbertElliott,
+    Field(discriminator="model"),
+]

@@ -35,6 +35,7 @@ _LONGEST: Final = 100
 _ABSURD: Final = 1e15  # a number beyond it has another fault than a missing unit
 
 Probability = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+SlowdownFactor = Annotated[float, Field(strict=True, ge=1, le=1e6, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Text = Annotated[str, Field(min_length=1)]
@@ -262,12 +263,14 @@ if TYPE_CHECKING:
         def __set__(self, model: object, value: ErrorLike) -> None: ...
 
     PositiveField = DurationField
+    OptionalPositiveField = OptionalDurationField
     LevelField = RateField
 else:
     _TEXT = WithJsonSchema({"type": "string"})
     DurationField = Annotated[Duration, PlainValidator(_duration), PlainSerializer(str), _TEXT]
     PositiveField = Annotated[Duration, PlainValidator(_positive), PlainSerializer(str), _TEXT]
     OptionalDurationField = DurationField | None
+    OptionalPositiveField = PositiveField | None
     DurationsField = Annotated[tuple[DurationField, ...], Field(min_length=1)]
     QuantilesField = Annotated[tuple[tuple[Probability, DurationField], ...], Field(min_length=2)]
     RateField = Annotated[Rate, PlainValidator(_rate), PlainSerializer(str), _TEXT]

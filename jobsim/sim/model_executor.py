@@ -7,13 +7,14 @@ from jobsim.core.outcome import SUCCEEDED, Outcome
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import MAX_DURATION, Duration, Instant
 from jobsim.models.failures_base import Condition, Failure, Slowing
+from jobsim.models.failures_phased import Phased
 from jobsim.runtime.sim import SimRuntime
 from jobsim.sim.draws import Draw, Draws
 from jobsim.sim.scenario import JobClass
 
 
 class Fate:
-    """What befalls the attempts of one kind of job in one run: its conditions, with their paths begun."""
+    """What befalls the attempts of one kind of job in one run: its conditions, begun."""
 
     __slots__ = ("draw", "numbers", "slowdowns", "verdicts")
 
@@ -33,8 +34,10 @@ def fates(jobs: Iterable[JobClass], streams: Streams, draws: Draws) -> dict[str,
 
 
 def condition(model: Failure, streams: Streams, owner: str) -> Condition:
-    """Return the condition that `model` begins in the run of `streams`, for `owner` alone."""
-    return model.begin(streams.numbers_in_order(f"{Purpose.PATH}:{owner}"))
+    """Return what `model` begins in the run of `streams`, for `owner` alone unless it is named."""
+    shared = model.name if isinstance(model, Phased) else None
+    course = f"{Purpose.COURSE}:{owner}" if shared is None else f"{Purpose.COURSE}@{shared}"
+    return model.begin(streams.numbers_in_order(course))
 
 
 def drawn(job: JobClass) -> tuple[Draw, ...]:

@@ -13,6 +13,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 from pydantic_core import InitErrorDetails
 
@@ -22,6 +23,7 @@ from jobsim.core.policy import RetryPolicy
 from jobsim.models.arrivals import Arrivals
 from jobsim.models.base import Model
 from jobsim.models.failures import FailureModel
+from jobsim.models.failures_phased import disagreements
 from jobsim.models.fields import (
     DurationField,
     PositiveField,
@@ -154,6 +156,21 @@ class Scenario(Model):
             raise ValidationError.from_exception_data(cls.__name__, errors)
         return jobs
 
+    @model_validator(mode="after")
+    def _courses_agree(self) -> Self:
+        models = (
+            (("jobs", index, "failures", place), model)
+            for index, job in enumerate(self.jobs)
+            for place, model in enumerate(job.failures)
+        )
+        errors: list[InitErrorDetails] = [
+            InitErrorDetails(type="value_error", loc=loc, input=name, ctx={"error": error})
+            for loc, name, error in disagreements(models)
+        ]
+        if errors:
+            raise ValidationError.from_exception_data(type(self).__name__, errors)
+        return self
+
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Self:
         """Return the scenario that the file at `path` describes.
@@ -212,7 +229,7 @@ class Scenario(Model):
     def with_(self, **changes: Any) -> Self:
         """Return the scenario with `changes`, by dotted keys: ``with_(**{"workers.count": 8})``.
 
-        An entry of a list is named by its index, its kind or its model, as in
+        An entry of a list is named by its index, its kind, model or name, as in
         ``"jobs.charge-card.failures.outage.duration"``.
 
         Raises:

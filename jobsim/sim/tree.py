@@ -59,8 +59,9 @@ def _index(entries: Sequence[Any], name: str, key: str) -> int:
 
 
 def _names(entry: object) -> list[str]:
-    """Return what an entry may be called: its kind or its model."""
-    return [entry[k] for k in ("kind", "model") if k in entry] if isinstance(entry, dict) else []
+    """Return what an entry may be called: its kind, its model or its name."""
+    words = (entry.get(key) for key in ("kind", "model", "name")) if isinstance(entry, dict) else ()
+    return [word for word in words if isinstance(word, str)]
 
 
 def _replaced(node: Any, first: str, rest: Sequence[str], value: object, key: str) -> Any:

@@ -11,6 +11,7 @@ from jobsim.models import (
     Constant,
     ExponentialService,
     FailureModel,
+    GilbertElliott,
     Independent,
     Listed,
     Outage,
@@ -116,3 +117,23 @@ def test_fault_carries_the_wait_that_its_error_demands() -> None:
     ended, _ = attempt((limited,), Constant(value="1s"))
     assert isinstance(ended, Failed)
     assert (str(ended.error), str(ended.retry_after)) == ("ConnectionError: 429", "1m30s")
+
+
+def test_kinds_share_the_course_of_failures_of_one_name() -> None:
+    """Unnamed failures have a course of their own, kind by kind; those of one name go down together."""
+
+    def courses(name: str | None) -> list[list[bool]]:
+        model = GilbertElliott(name=name, good="10s", bad="10s")
+        jobs = [
+            JobClass(
+                kind=kind, arrivals=Listed(times=["0s"]), service=Constant(value="1s"), failures=(model,)
+            )
+            for kind in ("a", "b")
+        ]
+        begun = fates(jobs, STREAMS, Draws(STREAMS))
+        moments = [Duration(second * SECOND) for second in range(300)]
+        return [[fate.verdicts[0][1](at, 0.5) is not None for at in moments] for fate in begun.values()]
+
+    shared, apart = courses("channel"), courses(None)
+    assert shared[0] == shared[1]
+    assert apart[0] != apart[1]

@@ -13,6 +13,7 @@ from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.time import SECOND, Duration, duration
 from jobsim.models import (
+    Alternating,
     Batches,
     BoundedPareto,
     Brownout,
@@ -24,6 +25,7 @@ from jobsim.models import (
     Erlang,
     ExponentialService,
     Gamma,
+    GilbertElliott,
     Independent,
     Listed,
     Lognormal,
@@ -121,6 +123,25 @@ failures = st.one_of(
     st.builds(Outage, **windows, **faults),
     st.builds(Brownout, factor=st.floats(1, 1e6), **windows, **faults),
     st.builds(Permanent, share=probabilities, **faults),
+    st.builds(
+        Alternating,
+        up=st.builds(ExponentialService, mean=positive),
+        down=services.filter(lambda service: service.mean > 0),
+        begins=st.sampled_from(["anywhere", "up", "down"]),
+        probability=probabilities,
+        factor=st.floats(1, 1e6),
+        **faults,
+    ),
+    st.builds(
+        GilbertElliott,
+        name=st.none() | st.just("channel"),
+        good=st.just("1h"),
+        bad=st.just("1m"),
+        failure_good=probabilities,
+        failure_bad=probabilities,
+        slot=st.just("1s"),
+        **faults,
+    ),
 )
 jobs = st.lists(
     st.builds(
@@ -290,6 +311,14 @@ def test_with_finds_failures_by_model() -> None:
     )
     changed = scenario.with_(**{"jobs.charge.failures.outage.duration": "9m"})
     assert changed == scenario.with_(**{"jobs.0.failures.1.duration": "9m"}) != scenario
+
+
+def test_with_finds_failures_by_name() -> None:
+    """A course that kinds share is changed by its name, in each of them."""
+    channel = GilbertElliott(name="channel", good="1h", bad="1m")
+    scenario = minimal().with_(**{"jobs.charge.failures": [Permanent(), channel]})
+    changed = scenario.with_(**{"jobs.charge.failures.channel.bad": "5m"})
+    assert changed.jobs[0].failures == (Permanent(), GilbertElliott(name="channel", good="1h", bad="5m"))
 
 
 def test_with_changes_several_values_at_once() -> None:

@@ -57,6 +57,7 @@ model = "permanent"
 error = "LookupError: gone"
 """
 
+FAILURES = "independent, outage, brownout, permanent, alternating, gilbert_elliott"
 PROCESSES = "poisson, deterministic, list, trace, diurnal, ramp, spike, piecewise, mmpp, on_off, batches"
 
 
@@ -170,10 +171,15 @@ def test_the_valid_file_is_valid() -> None:
         ('duration = "10m"', 'duraton = "10m"', "25: jobs.0.failures.1.duration is missing\n"
          "shop.toml:25: jobs.0.failures.1.duraton: unknown key (did you mean 'duration'?)"),
         ('takes = "2s"', "takes = 2", "25: jobs.0.failures.1.takes: 2 has no unit; write for example '2s'"),
-        ('model = "outage"', 'model = "outtage"', "25: jobs.0.failures.1.model: 'outtage' is not one of independent, outage, brownout, permanent (did you mean 'outage'?)"),
-        ('"permanent"', '"permanet"', "43: jobs.1.failures.0.model: 'permanet' is not one of independent, outage, brownout, permanent (did you mean 'permanent'?)"),
+        ('model = "outage"', 'model = "outtage"', "25: jobs.0.failures.1.model: 'outtage' is not one of " + FAILURES + " (did you mean 'outage'?)"),
+        ('"permanent"', '"permanet"', "43: jobs.1.failures.0.model: 'permanet' is not one of " + FAILURES + " (did you mean 'permanent'?)"),
         ('"LookupError: gone"', '"it is gone"', "44: jobs.1.failures.0.error: 'it is gone' is not an error; write the name of an "
          "exception class, with a message if you like: 'ConnectionError: connection refused'"),
+        ('{ model = "independent", probability = 0.02 }', '{ model = "gilbert_elliott", good = "1h", bad = "1m", slot = "5m" }', "23: jobs.0.failures.0: a slot (5m) cannot be longer than a state lasts on average"),
+        ('{ model = "independent", probability = 0.02 }', '{ model = "alternating", up = { dist = "weibull", mean = "1h" }, down = { dist = "constant", value = "1m" } }',
+         "23: jobs.0.failures.0.up: is given by its mean and one of shape and cv"),
+        ('{ model = "independent", probability = 0.02 }', '{ model = "gilbert_elliott", name = "a", good = "1h", bad = "1m" }, { model = "gilbert_elliott", name = "a", good = "2h", bad = "1m" }',
+         "23: jobs.0.failures.1.name: 'a' is there with another course already; those of one name share it"),
         # the policies
         ('["none", "mine"]', '["mind", "mine"]', "7: compare.0: no policy is called 'mind' (did you mean 'mine'?)"),
         ('["none", "mine"]', '["obann"]', "7: compare.0: no policy is called 'obann' (did you mean 'oban'?)"),
