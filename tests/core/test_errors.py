@@ -10,7 +10,7 @@ CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if cls.
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_error_has_one_base_and_is_rebuilt_from_its_text(cls: type[Exception]) -> None:
-    """All can be caught as JobsimError, but the end of a machine; cloned by type and args as frameworks do."""
+    """All but the end of a machine are JobsimErrors, and cloned by type and args as frameworks do."""
     assert issubclass(cls, JobsimError) or not issubclass(cls, Exception)
     error = cls("the store is busy")
     assert str(type(error)(*error.args)) == "the store is busy"
