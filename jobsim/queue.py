@@ -16,6 +16,7 @@ from jobsim.live.handler import Handler
 from jobsim.live.keys import KeyLike
 from jobsim.live.limits import declared, queue_limits
 from jobsim.live.payload import SIZE_LIMIT, check_size_limit, encode
+from jobsim.live.periodic import CATCH_UP, Periodic, check_kept, periodic, ticks_of
 from jobsim.live.placement import Attempts, Options, Placement, check_kind, check_queue
 from jobsim.live.stores import Address, Presence
 from jobsim.live.terms import Settings, Terms
@@ -55,6 +56,7 @@ class Queue:
     ) -> None:
         check_size_limit(payload_limit)
         self.handlers: dict[str, Handler[..., Any]] = {}
+        self.schedules: dict[str, Periodic] = {}
         self.limits = queue_limits(limits or {})
         self.retention = retained(retention or {})
         self.payload_limit = payload_limit
@@ -131,6 +133,39 @@ class Queue:
             return handler
 
         return declare if fn is None else declare(fn)
+
+    def periodic(
+        self,
+        cron: str | None = None,
+        *,
+        every: DurationLike | None = None,
+        tz: str = "UTC",
+        name: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        tick_as: str | None = None,
+        catch_up: DurationLike = CATCH_UP,
+        **options: Unpack[Options],
+    ) -> Callable[[Handler[P, R]], Handler[P, R]]:
+        """Have a handler's job enqueued at each tick of a `cron` expression in the zone `tz`, or of `every`.
+
+        All workers of the queue see to it, and each tick is enqueued once, though the clock be set forward
+        or back. Ticks of the last `catch_up` are made up for when a worker starts or the clock leaps. The
+        handler is called with `arguments`, and with the tick's time as the argument `tick_as`. One with
+        several schedules gives each a `name`. The options are those of `enqueue`; a `unique_key` leaves a
+        tick out while the job of the one before is not final.
+
+        Raises:
+            ConfigError: a setting cannot be used, or the name is taken.
+        """
+        ticks, placement = ticks_of(cron, every, tz), Placement.of(options)
+
+        def declare(handler: Handler[P, R]) -> Handler[P, R]:
+            schedule = periodic(handler, ticks, arguments or {}, tick_as, placement, catch_up, name)
+            if self.schedules.setdefault(schedule.name, schedule) is not schedule:
+                raise ConfigError(f"{schedule.name!r} is a schedule already; give this one another name=")
+            return handler
+
+        return declare
 
     def _add(self, handler: Handler[..., Any]) -> None:
         other = self.handlers.get(handler.kind)
@@ -276,7 +311,9 @@ class Queue:
             shutdown_timeout=shutdown_timeout,
             burst=burst,
             retention=self.retention,
+            schedules=tuple(self.schedules.values()),
         )
+        check_kept(self.schedules.values(), self.retention)
         for name in settings.queues:
             check_queue(name)
         limits = declared(self.handlers, self.limits, settings.queues)

@@ -45,6 +45,10 @@ class StorageError(JobsimError):
     """The store could not do what was asked; nothing of the call was kept."""
 
 
+class IdTaken(StorageError):
+    """A job of this id is there already; nothing of the call was kept."""
+
+
 class StorageBusy(StorageError):
     """Another process held the store's lock for longer than we were willing to wait; retry."""
 

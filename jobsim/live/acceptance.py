@@ -1,6 +1,6 @@
 """Where calls become jobs: with an id, a place and a time, in the store or in the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jobsim.core.job import UNLIMITED, Conflict, JobId, NewJob
 from jobsim.core.time import Instant
@@ -23,26 +23,32 @@ def accept(
     """
     if not calls:
         return []
+    mint = here.mint.mint
     if placement.connection is not None:
         here.check()
         enqueue, now = join(here.where, placement.connection)
-        return enqueue(_jobs(here, kind, calls, placement, terms, now), now)
+        return enqueue(jobs_of(mint, kind, calls, placement, terms, now), now)
     now = here.now()
-    ids = here.open().enqueue(_jobs(here, kind, calls, placement, terms, now), now)
+    ids = here.open().enqueue(jobs_of(mint, kind, calls, placement, terms, now), now)
     for worker in here.workers:
         worker.ring(len(ids))
     return ids
 
 
-def _jobs(
-    here: Presence, kind: str, calls: Sequence[Call], placement: Placement, terms: Terms, now: Instant
+def jobs_of(
+    mint: Callable[[Instant], JobId],
+    kind: str,
+    calls: Sequence[Call],
+    placement: Placement,
+    terms: Terms,
+    now: Instant,
 ) -> list[NewJob]:
+    """Return the jobs that `calls` of `kind` are, enqueued at `now`."""
     most = terms.policy.max_attempts if placement.max_attempts is ... else placement.max_attempts
     run_at, queue = placement.start(now), placement.queue or terms.queue
     priority = terms.priority if placement.priority is None else placement.priority
     conflict = Conflict(placement.on_conflict or terms.on_conflict or Conflict.SKIP)
     attempts = UNLIMITED if most is None else most
-    mint = here.mint.mint
     return [
         NewJob(mint(now), kind, run_at, queue, payload, attempts, priority, unique_key, conflict, limit_key)
         for payload, unique_key, limit_key in calls

@@ -147,7 +147,7 @@ class Storage(Protocol):
         """Accept `jobs`, all or none, and return their ids in order; for one that is skipped, the holder's.
 
         Raises:
-            StorageError: an id is taken.
+            IdTaken: an id is.
             KeyTaken: a unique key is, and the job's `conflict` is `RAISE`.
         """
         ...

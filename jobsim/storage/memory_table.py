@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from jobsim.core.errors import StorageError
+from jobsim.core.errors import IdTaken
 from jobsim.core.events import Event, EventLog
 from jobsim.core.job import JobId, State
 from jobsim.storage.memory_rows import Row, Steps
@@ -37,13 +37,13 @@ class Table:
         """Refuse ids that are taken.
 
         Raises:
-            StorageError: one is, or is there twice.
+            IdTaken: one is, or is there twice.
         """
         for id_ in ids:
             if self.row(id_) is not None:
-                raise StorageError(f"job {id_} is there already; nothing of the batch was accepted")
+                raise IdTaken(f"job {id_} is there already; nothing of the batch was accepted")
         if len(set(ids)) < len(ids):
-            raise StorageError("two jobs of one batch have the same id; nothing of it was accepted")
+            raise IdTaken("two jobs of one batch have the same id; nothing of it was accepted")
 
     def select(self, states: Sequence[State], kind: str | None, queue: str | None) -> Iterator[Row]:
         """Yield rows; nothing given filters nothing."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, assert_never
 
 from jobsim.core.decide import REPLACED, Why
-from jobsim.core.errors import StorageBusy, StorageError
+from jobsim.core.errors import IdTaken, StorageBusy, StorageError
 from jobsim.core.job import Conflict, JobId, NewJob
 from jobsim.core.time import SECOND, Instant
 from jobsim.core.transitions import FINAL, TRANSITIONS, WAITING, Kind
@@ -71,9 +71,9 @@ def refuse_taken(jobs: Sequence[NewJob], known: Callable[[JobId], bool], error: 
     seen: set[JobId] = set()
     for job in jobs:
         if job.id in seen:
-            raise StorageError(f"job {job.id} is in the batch twice; nothing was accepted") from error
+            raise IdTaken(f"job {job.id} is in the batch twice; nothing was accepted") from error
         if known(job.id):
-            raise StorageError(f"job {job.id} is there already; nothing was accepted") from error
+            raise IdTaken(f"job {job.id} is there already; nothing was accepted") from error
         seen.add(job.id)
 
 
@@ -115,7 +115,7 @@ class _Keyed:
         """Refuse ids that are taken; of jobs that were written the database has done so."""
         if self._skipped:
             for (uuid,) in self._session.run("known", uuids(self._skipped)).fetchall():
-                raise StorageError(f"job {JobId.from_bytes(uuid)} is there already; nothing was accepted")
+                raise IdTaken(f"job {JobId.from_bytes(uuid)} is there already; nothing was accepted")
 
     def _place(self, place: int) -> tuple[str, int]:
         return self._jobs[place].unique_key or "", place

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from jobsim.core.decide import REPLACED, Why
-from jobsim.core.errors import StorageError
+from jobsim.core.errors import IdTaken
 from jobsim.core.job import Conflict, JobId, NewJob, State
 from jobsim.core.time import Instant
 from jobsim.core.transitions import TRANSITIONS, Kind
@@ -136,12 +136,12 @@ def refuse_taken(cursor: Cursor, jobs: Sequence[NewJob], error: Exception | None
     """Say which id is taken, if that is what was wrong; nothing of `jobs` is written yet, or any more.
 
     Raises:
-        StorageError: one is.
+        IdTaken: one is.
     """
     seen: set[JobId] = set()
     for job in jobs:
         if job.id in seen:
-            raise StorageError(f"job {job.id} is in the batch twice; none of it was accepted") from error
+            raise IdTaken(f"job {job.id} is in the batch twice; none of it was accepted") from error
         if cursor.execute(_TAKEN, (blob(job.id),)).fetchall():
-            raise StorageError(f"job {job.id} is there already; none of the batch was accepted") from error
+            raise IdTaken(f"job {job.id} is there already; none of the batch was accepted") from error
         seen.add(job.id)

@@ -16,6 +16,7 @@ from jobsim.worker.heartbeat import heartbeat
 from jobsim.worker.judge import judge
 from jobsim.worker.reaper import reaper
 from jobsim.worker.retention import retention
+from jobsim.worker.schedule import schedule_jobs
 from jobsim.worker.settings import WorkerSettings
 
 
@@ -82,6 +83,9 @@ class Worker:
         ]
         if keep := self._settings.retention:
             loops.append(retention(runtime, storage, calls, keep, self._prunes))
+        loops += [
+            schedule_jobs(runtime, storage, calls, self._bell, each) for each in self._settings.schedules
+        ]
         with suppress(_Ended):
             await runtime.together(*loops)
 

@@ -7,6 +7,7 @@ from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.job import DEFAULT_QUEUE, State
 from jobsim.core.time import Duration, DurationLike, duration
 from jobsim.core.transitions import FINAL
+from jobsim.worker.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,8 @@ class WorkerSettings:
     worker held comes back that long after its last renewal. An idle worker that nobody wakes looks for
     jobs again after `poll`. Told to stop, it lets running attempts go on for `shutdown_timeout`, then
     gives them back. With `burst` it stops by itself once nothing is due and nothing runs. `retention` says
-    of final states how long jobs stay in them before they are removed; of others they never are.
+    of final states how long jobs stay in them before they are removed; of others they never are. The jobs of
+    `schedules` are enqueued by every worker, and each once.
 
     Raises:
         ConfigError: no slot, no queue, a lease or poll of no length, or a state that is not final.
@@ -30,6 +32,7 @@ class WorkerSettings:
     shutdown_timeout: DurationLike = "30s"
     burst: bool = False
     retention: Mapping[State, Duration] = field(default_factory=dict, hash=False)
+    schedules: tuple[Schedule, ...] = ()
 
     def __post_init__(self) -> None:
         _check_slots(self.slots)

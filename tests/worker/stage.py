@@ -64,6 +64,10 @@ class Store(MemoryStorage):
         self.exchanges.append(Exchange(self._stage.seconds, len(settlements), limit, busy))
         return super().exchange(settlements, worker, queues, limit, *rest)
 
+    def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
+        self._may_fail("enqueue")
+        return super().enqueue(jobs, now)
+
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
         self._may_fail("extend")
         return super().extend(leases, until, now)

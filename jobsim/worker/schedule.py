@@ -1,0 +1,67 @@
+"""Enqueues the jobs of a schedule, one a tick, however many workers do and whatever their clocks do."""
+
+from typing import Final, Protocol
+
+from jobsim.core.errors import IdTaken
+from jobsim.core.job import NewJob
+from jobsim.core.time import SECOND, Duration, Instant
+from jobsim.runtime.base import Runtime, Signal
+from jobsim.storage.base import Storage
+from jobsim.worker.calls import StorageCalls
+
+LOOK: Final = Duration(30 * SECOND)
+"""How long is slept at most, as the clock may be set meanwhile."""
+
+ASTRAY: Final = Duration(86_400 * SECOND)
+"""A clock that was further ahead was wrong; the ticks it led to are looked at anew."""
+
+
+class Schedule(Protocol):
+    """When the jobs of one kind are due by the calendar or the clock, and what they are."""
+
+    @property
+    def catch_up(self) -> Duration:
+        """How far back ticks are enqueued that nobody was there for, or that the clock has leapt over."""
+        ...
+
+    def after(self, moment: Instant) -> Instant | None:
+        """Return the first tick after `moment`; `None` where there is none any more."""
+        ...
+
+    def job(self, tick: Instant) -> NewJob:
+        """Return the job for a tick, whose id is the same whoever makes it."""
+        ...
+
+
+async def schedule_jobs(
+    runtime: Runtime, storage: Storage, calls: StorageCalls, bell: Signal, schedule: Schedule
+) -> None:
+    """Enqueue the job of each tick, until there are no more ticks.
+
+    Every worker does. The job's id keeps a tick from being enqueued twice, by others or by this one after its
+    clock was set back; a tick over which the clock leaps is made up for.
+    """
+    done = Instant(runtime.now() - schedule.catch_up)
+    window = max(schedule.catch_up, 2 * LOOK)
+    while True:
+        now = runtime.now()
+        oldest = Instant(now - window)
+        done = oldest if done > now + ASTRAY else max(done, oldest)
+        tick = schedule.after(done)
+        if tick is None:
+            return
+        if tick > now:
+            await runtime.sleep(Duration(min(tick - now, LOOK)))
+            continue
+        if await calls.make(_enqueue, storage, schedule.job(tick), now):
+            bell.ring()
+        done = tick
+
+
+def _enqueue(storage: Storage, job: NewJob, now: Instant) -> bool:
+    """Enqueue `job`, if that has not been done; `False` where it has."""
+    try:
+        storage.enqueue([job], now)
+    except IdTaken:
+        return False
+    return True
