@@ -38,7 +38,8 @@ class Decision(NamedTuple):
     """What a store writes for a finished attempt: `kind` names the transition.
 
     `due` is when the job may run again (retry and release only), `delay` the backoff that led to
-    it, `result` the JSON text to keep. A named tuple, as `Lease` is, for its speed.
+    it, `result` the JSON text to keep. `latest` is when a retry must have started, whatever puts it off.
+    A named tuple, as `Lease` is, for its speed.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class Decision(NamedTuple):
     due: Instant | None = None
     delay: Duration = Duration(0)
     result: str | None = None
+    latest: Instant | None = None
 
 
 class Settlement(NamedTuple):
@@ -126,10 +128,11 @@ def _retry_or_bury(
     if retry_after is not None:
         delay = Duration(max(delay, retry_after))
     due = Instant(now + delay)
-    if policy.max_age is not None and due - lease.enqueued > policy.max_age:
+    latest = None if policy.max_age is None else Instant(lease.enqueued + policy.max_age)
+    if latest is not None and due > latest:
         return Decision(Kind.DEAD_LETTER, Why(outcome, "too_old", text))
     # Past the constructors, which cost more than all that is decided here.
-    return _tuple(Decision, (_RETRY, _tuple(Why, (outcome, reason, text)), due, delay, None))
+    return _tuple(Decision, (_RETRY, _tuple(Why, (outcome, reason, text)), due, delay, None, latest))
 
 
 def _delay(lease: Lease, policy: RetryPolicy, random: Stream) -> tuple[Duration, str]:

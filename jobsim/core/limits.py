@@ -1,21 +1,20 @@
-"""Limits on how many attempts run at once and how often they start, and who may start under them."""
+"""Limits on how many attempts run at once, how often they start and are tried again; who may start so."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from jobsim.core.breaker import Breaker, Circuit, Phase
+from jobsim.core.budget import Budget
 from jobsim.core.errors import ConfigError
 from jobsim.core.time import SECOND, DurationLike, Instant, duration
+from jobsim.core.windows import SKEW
 
 _TOGETHER: Final = SECOND // 10
 _EVER: Final = Instant(-(2**62))
-_SKEW: Final = 120 * SECOND
-"""How much earlier a claim's time may be than that of one before it, which had waited less for the store.
-
-A turn further ahead than that was given by a clock that has been set back since.
-"""
 
 
 class By(StrEnum):
@@ -83,11 +82,24 @@ class Rate:
         return (int(self.burst or 1) - 1) * self.interval
 
 
+def check_guards(budget: object, breaker: object) -> None:
+    """Refuse what is no budget or no breaker.
+
+    Raises:
+        ConfigError: one of them is not.
+    """
+    if budget is not None and not isinstance(budget, Budget):
+        raise ConfigError(f"budget: write Budget(per_second=1), or one of jobsim.budgets; not {budget!r}")
+    if breaker is not None and not isinstance(breaker, Breaker):
+        raise ConfigError(f"breaker: write Breaker(threshold=0.5), or one of jobsim.budgets; not {breaker!r}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """At most `running` attempts at once, `running_per_key` of them with one limit key, begun at `rate`.
 
     It holds across workers and processes. What is `None` is not limited; jobs without a limit key share one.
+    `budget` is what retries are paid from, and `breaker` stops what fails too often.
 
     Raises:
         ConfigError: a number below 1.
@@ -96,6 +108,8 @@ class Limit:
     running: int | None = None
     running_per_key: int | None = None
     rate: Rate | None = None
+    budget: Budget | None = None
+    breaker: Breaker | None = None
 
     def __post_init__(self) -> None:
         for name in ("running", "running_per_key"):
@@ -103,6 +117,19 @@ class Limit:
                 _check_count(getattr(self, name), name)
         if self.rate is not None and not isinstance(self.rate, Rate):
             raise ConfigError(f"rate: write Rate(100, per='1m'), not {self.rate!r}")
+        check_guards(self.budget, self.breaker)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it can hold a claim back."""
+        if self.breaker is not None and self.breaker.holds:
+            return True
+        return not (self.running is None and self.running_per_key is None and self.rate is None)
+
+    @property
+    def guards(self) -> bool:
+        """Whether it asks how attempts end."""
+        return self.budget is not None or self.breaker is not None
 
     def __bool__(self) -> bool:
         return self != NO_LIMIT
@@ -120,18 +147,20 @@ class Gate:
     """Who may start under `limits`, given how many attempts of each lane are `running`.
 
     `turns` says when the next attempt of a scope that has a rate has its turn; `moved` holds those turns that
-    `enter` has moved.
+    `enter` has moved. `circuits` says how breakers stand.
     """
 
-    __slots__ = ("_keys", "_limits", "_scopes", "_turns", "moved")
+    __slots__ = ("_circuits", "_keys", "_limits", "_scopes", "_turns", "moved")
 
     def __init__(
         self,
         limits: Mapping[Scope, Limit],
         running: Mapping[Lane, int],
         turns: Mapping[Scope, Instant],
+        circuits: Mapping[Scope, Circuit] = MappingProxyType({}),
     ) -> None:
         self._limits = limits
+        self._circuits = circuits
         self._turns = dict(turns)
         self.moved: dict[Scope, Instant] = {}
         self._scopes: Counter[Scope] = Counter()
@@ -158,12 +187,25 @@ class Gate:
         if limit.rate is not None:
             turn = self._turn(scope, limit.rate, now)
             rooms.append((now + limit.rate.tolerance - turn) // limit.rate.interval + 1)
+        if limit.breaker is not None and limit.breaker.holds and scope in self._circuits:
+            rooms += self._probes(scope, limit.breaker, now)
         return rooms
+
+    def _probes(self, scope: Scope, breaker: Breaker, now: Instant) -> list[int]:
+        """Return how many attempts a breaker lets through; nothing where it is closed."""
+        circuit = self._circuits[scope]
+        match breaker.phase(circuit, now):
+            case Phase.OPEN:
+                return [0]
+            case Phase.HALF_OPEN:
+                return [breaker.left(circuit) - self._scopes[scope]]
+            case _:
+                return []
 
     def _turn(self, scope: Scope, rate: Rate, now: Instant) -> Instant:
         """Return when the next turn is: now, where the one kept is past, or was given by a wrong clock."""
         turn = self._turns.get(scope, now)
-        return now if turn > now + rate.tolerance + rate.interval + _SKEW else max(turn, now)
+        return now if turn > now + rate.tolerance + rate.interval + SKEW else max(turn, now)
 
     def enter(self, lane: Lane, now: Instant) -> bool:
         """Let one attempt of `lane` start now, if it may."""
@@ -188,6 +230,11 @@ class Gate:
                 return None
             if limit.rate is not None and scope in self._turns:
                 opens = max(opens, Instant(self._turns[scope] - limit.rate.tolerance))
+            circuit = self._circuits.get(scope)
+            if limit.breaker is not None and circuit is not None and circuit.until is not None:
+                if _full(limit.breaker.left(circuit), self._scopes[scope]):
+                    return None
+                opens = max(opens, circuit.until)
         return opens
 
 

@@ -36,7 +36,10 @@
     run is counted from the jobs that are running, so that the place of a dead worker is free once its lease
     is settled, and two claims at the same time never both take the last place. A limit is in force for the
     jobs that are enqueued after `set_limits` returned, and for all that were there.
-18. `prune` removes whole jobs: payload, result and events with the job.
+18. What a budget or a breaker in force makes of a settlement is said by `core.guards.Guard`, settlement by
+    settlement in the order of the batch, of those that are not refused, and written in its place. How they
+    stand is kept with the settlement, in one transaction, and no two settlements go by the same standing.
+19. `prune` removes whole jobs: payload, result and events with the job.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +48,7 @@ from typing import Final, Protocol, runtime_checkable
 from jobsim.core.decide import LOST, Decision, Settlement
 from jobsim.core.errors import ConfigError, KeyTaken
 from jobsim.core.events import Event
+from jobsim.core.guards import Tally
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
@@ -197,12 +201,17 @@ class Storage(Protocol):
     def set_limits(self, limits: Mapping[Scope, Limit]) -> None:
         """Put limits in force, each in the place of its scope's own; one that limits nothing removes that.
 
-        The turn of a rate stays as it is where the same rate is put in force again; another begins anew.
+        The turn of a rate stays as it is where the same rate is put in force again; another begins anew. So
+        it is with budgets and breakers.
         """
         ...
 
     def limits(self) -> dict[Scope, Limit]:
         """Return the limits in force."""
+        ...
+
+    def tallies(self) -> dict[Scope, Tally]:
+        """Return how the budgets and breakers in force stand, of those scopes where an attempt has ended."""
         ...
 
     def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:

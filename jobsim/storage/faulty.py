@@ -7,6 +7,7 @@ from typing import Any, Final, NoReturn, TypeVar
 from jobsim.core.decide import Settlement
 from jobsim.core.errors import PowerLost, StorageBroken, StorageBusy, StorageFull, StorageUnavailable
 from jobsim.core.events import Event
+from jobsim.core.guards import Tally
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
@@ -124,6 +125,10 @@ class FaultyStorage:
     def limits(self) -> dict[Scope, Limit]:
         """Return the limits in force."""
         return self._read("limits", self._storage.limits)
+
+    def tallies(self) -> dict[Scope, Tally]:
+        """Return how the budgets and breakers in force stand, of those scopes where an attempt has ended."""
+        return self._read("tallies", self._storage.tallies)
 
     def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
         """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""

@@ -5,6 +5,7 @@ from threading import Lock
 
 from jobsim.core.decide import Settlement
 from jobsim.core.events import Event, EventLog
+from jobsim.core.guards import Tally
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
@@ -82,6 +83,11 @@ class MemoryStorage:
         """Return the limits in force."""
         with self._lock:
             return self._book.limits()
+
+    def tallies(self) -> dict[Scope, Tally]:
+        """Return how the budgets and breakers in force stand, of those scopes where an attempt has ended."""
+        with self._lock:
+            return self._book.tallies()
 
     def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
         """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""

@@ -89,7 +89,7 @@ class Book(Jobs):
         """Give `worker` up to `limit` due jobs of `queues`, each under a lease until `now + lease`."""
         leases: list[Lease] = []
         lines, until = self._lines, Instant(now + lease)
-        if self._limits.in_force:
+        if self._limits.holding:
             rows = self._limits.take(lines, queues, limit, self._running.values(), now)
             return [self._start(row, worker, until, now) for row in rows]
         while len(leases) < limit:
@@ -140,7 +140,7 @@ class Book(Jobs):
 
     def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
         """Write what became of finished attempts; `False` where the lease was no longer held."""
-        settled = []
+        settled, guard = [], self._limits.guard
         for lease, decision in settlements:
             row = self._running.get(lease.key)
             held = None if row is None else row.lease
@@ -153,9 +153,12 @@ class Book(Jobs):
                 self._refuse(lease, decision, now)
                 settled.append(False)
                 continue
-            kind, why, due, delay, result = decision
-            if due is not None and row.replaced:
-                kind, why, due, delay, result = for_replaced(decision)
+            written = decision
+            if decision.due is not None and row.replaced:
+                written = for_replaced(decision)
+            if guard is not None:
+                written = guard.settle(lease, written, now)
+            kind, why, due, delay, result, _ = written
             step = self._steps.end[kind]
             step.taken += 1
             row.state = step.to
@@ -231,7 +234,7 @@ class Book(Jobs):
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return when the next waiting job of `queues` can be claimed, by its `run_at` and by its rate."""
         lines, earliest = self._lines, None
-        if self._limits.in_force:
+        if self._limits.holding:
             return self._limits.next_due(lines, queues, self._running.values())
         for queue in queues:
             line = lines.get(queue)

@@ -6,6 +6,7 @@ from typing import Final
 
 from jobsim.core.decide import Why
 from jobsim.core.events import RECORD, Event
+from jobsim.core.guards import Tally
 from jobsim.core.job import Job, JobId, State
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
@@ -96,6 +97,10 @@ class Jobs:
     def limits(self) -> dict[Scope, Limit]:
         """Return the limits in force."""
         return dict(self._limits.in_force)
+
+    def tallies(self) -> dict[Scope, Tally]:
+        """Return how the budgets and breakers in force stand, of those scopes where an attempt has ended."""
+        return self._limits.tallies()
 
     def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
         """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 from typing import Final
 
-from jobsim.core.limits import Gate, Lane, Limit, Scope
+from jobsim.core.guards import Guard, Tally, kept
+from jobsim.core.limits import NO_LIMIT, Gate, Lane, Limit, Scope
 from jobsim.core.time import Instant
 from jobsim.storage.memory_rows import Line, Row
 
@@ -14,31 +15,47 @@ Lines = Mapping[str, Line]
 
 
 class Limits:
-    """The limits in force, the turns of their rates, and the jobs that wait in their lanes."""
+    """The limits in force, the turns of their rates, and the jobs that wait in their lanes.
+
+    `holding` are those that can hold a claim back, `guard` what asks how attempts end, if any does.
+    """
 
     def __init__(self) -> None:
         self.in_force: Final[dict[Scope, Limit]] = {}
+        self.holding: Final[dict[Scope, Limit]] = {}
+        self.guard: Guard | None = None
         self._turns: dict[Scope, Instant] = {}
         self._lanes: dict[str, dict[Lane, Line]] = {}
 
     def set(self, limits: Mapping[Scope, Limit]) -> None:
         """Put `limits` in force, and empty all lanes: who waits must be added to a `line` anew."""
+        tallies = self.tallies()
         for scope, limit in limits.items():
-            old = self.in_force.pop(scope, None)
-            if old is None or old.rate != limit.rate:
+            old = self.in_force.pop(scope, NO_LIMIT)
+            self.holding.pop(scope, None)
+            if old.rate != limit.rate:
                 self._turns.pop(scope, None)
+            if scope in tallies:
+                tallies[scope] = kept(tallies[scope], old, limit)
             if limit:
                 self.in_force[scope] = limit
+            if limit.holds:
+                self.holding[scope] = limit
+        self.guard = Guard(self.in_force, tallies) or None
         self._lanes.clear()
+
+    def tallies(self) -> dict[Scope, Tally]:
+        """Return how budgets and breakers stand."""
+        return {} if self.guard is None else dict(self.guard.tallies)
 
     def line(self) -> Line:
         """Return an empty line for a queue."""
-        return MainLine(self) if self.in_force else Line()
+        return MainLine(self) if self.holding else Line()
 
     def lane(self, row: Row) -> Lane | None:
         """Return the lane of a job; `None` where no limit is for it."""
         lane = Lane(row.queue, row.kind, row.limit_key)
-        return lane if any(scope in self.in_force for scope in lane.scopes) else None
+        return lane if any(scope in self.holding for scope in lane.scopes) else None
 
     def line_of(self, lane: Lane) -> Line:
         """Return the line of those who wait in `lane`."""
@@ -93,7 +110,8 @@ class Limits:
 
     def _gate(self, running: Collection[Row]) -> Gate:
         lanes = [lane for row in running if (lane := self.lane(row)) is not None]
-        return Gate(self.in_force, Counter(lanes), self._turns)
+        circuits = {} if self.guard is None else self.guard.circuits
+        return Gate(self.holding, Counter(lanes), self._turns, circuits)
 
 
 class MainLine(Line):

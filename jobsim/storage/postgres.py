@@ -1,29 +1,36 @@
 """The store on PostgreSQL, through psycopg 3: jobs in a schema of a database, shared by all who connect."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar, TypeVarTuple
 
 from psycopg import errors
 
 from jobsim.core.decide import Settlement
 from jobsim.core.errors import StorageBusy, StorageError
 from jobsim.core.events import Event
+from jobsim.core.guards import Tally
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.limits import NO_LIMIT, Limit, Scope
 from jobsim.core.time import Duration, DurationLike, Instant, duration
 from jobsim.storage.base import check_final
+from jobsim.storage.guard_rows import tallies_of
 from jobsim.storage.postgres_claim import MoreDue
 from jobsim.storage.postgres_connections import Connections
 from jobsim.storage.postgres_database import Database
 from jobsim.storage.postgres_enqueue import refuse_taken
-from jobsim.storage.postgres_limits import limit_of, next_due
+from jobsim.storage.postgres_guards import Guarded, plain
+from jobsim.storage.postgres_limits import in_force, next_due
 from jobsim.storage.postgres_rows import event_of, job_of, lease_of, stored
 from jobsim.storage.postgres_schema import checked
+from jobsim.storage.postgres_session import Session
 from jobsim.storage.postgres_statements import texts
 from jobsim.storage.postgres_watch import PostgresWatch
 from jobsim.storage.postgres_writes import Writes
 from jobsim.storage.rows import Row, state_of
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 PAGE: Final = 1_000
 
@@ -84,7 +91,7 @@ class PostgresStorage:
 
     def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
         """Write what became of finished attempts; `False` where the lease was no longer held."""
-        return self._database.write(self._writes.settle, now, settlements) if settlements else []
+        return self._settling(self._writes.settle, now, settlements) if settlements else []
 
     def exchange(
         self,
@@ -113,11 +120,19 @@ class PostgresStorage:
         write, writes = self._database.write, self._writes
         while True:
             try:
-                return write(writes.exchange, now, settlements, worker, wanted, limit, lease)
+                return self._settling(writes.exchange, now, settlements, worker, wanted, limit, lease)
             except MoreDue:
                 # In transactions of their own, so that nobody waits long for one to end.
                 while write(writes.promote, now, wanted):
                     pass
+
+    def _settling(
+        self, work: Callable[[Session, Instant, *Ts], Callable[[], T]], now: Instant, *args: *Ts
+    ) -> T:
+        try:
+            return self._database.write(work, now, *args)
+        except Guarded:  # from now on it is known
+            return self._database.write(work, now, *args)
 
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
         """Let `leases` last until `until`, never less than before; return the ids still held."""
@@ -158,7 +173,11 @@ class PostgresStorage:
 
     def limits(self) -> dict[Scope, Limit]:
         """Return the limits in force."""
-        return dict(self._database.glance(limit_of, "limits"))
+        return in_force(partial(self._database.glance, tuple))
+
+    def tallies(self) -> dict[Scope, Tally]:
+        """Return how the budgets and breakers in force stand, of those scopes where an attempt has ended."""
+        return tallies_of(plain(self._database.glance(tuple, "guards")))
 
     def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
         """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""

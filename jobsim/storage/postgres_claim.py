@@ -114,8 +114,8 @@ def _heads(session: Session, now: Instant, fronts: dict[Line, int]) -> list[Row]
 
 def _gate(session: Session) -> Gate:
     """Return the gate as it stands for all who look; it may be another at once."""
-    limits, running = session.run("limits"), session.run("running")
-    return gate_of(limits.fetchall(), running.fetchall())
+    limits, running, guards = session.run("limits"), session.run("running"), session.run("guards")
+    return gate_of(limits.fetchall(), running.fetchall(), guards.fetchall())
 
 
 def _gate_of_ones_own(session: Session, lines: Iterable[Line]) -> Gate:
@@ -126,7 +126,8 @@ def _gate_of_ones_own(session: Session, lines: Iterable[Line]) -> Gate:
     lanes = [lane_of(*line) for line in lines]
     queues, kinds = texts({lane.queue for lane in lanes}), texts({lane.kind for lane in lanes})
     limits, running = session.run("lock_limits", queues, kinds), session.run("running")
-    return gate_of(limits.fetchall(), running.fetchall())
+    guards = session.run("guards")
+    return gate_of(limits.fetchall(), running.fetchall(), guards.fetchall())
 
 
 def _move(session: Session, turns: dict[Scope, Instant]) -> None:

@@ -1,11 +1,14 @@
 """Limits as a PostgreSQL store keeps them, and when those whom they hold back may start."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+from jobsim.core.guards import circuits_of
 from jobsim.core.limits import By, Gate, Limit, Rate, Scope
 from jobsim.core.time import Duration, Instant, duration
+from jobsim.storage.guard_rows import tallies_of, with_guards
+from jobsim.storage.postgres_guards import plain
 from jobsim.storage.postgres_rows import lane_of, original, stored
 from jobsim.storage.postgres_session import Session
 from jobsim.storage.postgres_statements import numbers, texts
@@ -22,7 +25,12 @@ def limit_of(row: Row) -> tuple[Scope, Limit]:
     return Scope(By(by), original(name)), Limit(running=running, running_per_key=running_per_key, rate=rate)
 
 
-def gate_of(limits: Iterable[Row], running: Iterable[Row]) -> Gate:
+def in_force(glance: Callable[..., list[Row]]) -> dict[Scope, Limit]:
+    """Return the limits in force; `glance` returns the rows of statements."""
+    return with_guards(dict(map(limit_of, glance("limits"))), plain(glance("guards")))
+
+
+def gate_of(limits: Iterable[Row], running: Iterable[Row], guards: Sequence[Row]) -> Gate:
     """Return the gate under limits, by how many attempts of each lane run; names are as they are stored."""
     in_force, turns = dict[Scope, Limit](), dict[Scope, Instant]()
     for row in limits:
@@ -31,7 +39,8 @@ def gate_of(limits: Iterable[Row], running: Iterable[Row]) -> Gate:
         in_force[scope] = limit_of(row)[1]
         if turn is not None:
             turns[scope] = turn
-    return Gate(in_force, {lane_of(queue, lane): number for queue, lane, number in running}, turns)
+    counts = {lane_of(queue, lane): number for queue, lane, number in running}
+    return Gate(with_guards(in_force, guards), counts, turns, circuits_of(tallies_of(guards)))
 
 
 def next_due(run: Callable[..., list[Row]], queues: Iterable[str]) -> Instant | None:
@@ -40,7 +49,7 @@ def next_due(run: Callable[..., list[Row]], queues: Iterable[str]) -> Instant | 
     rows = run("next_due", names, 1)
     if not any(lane for _, lane, _, _ in rows):
         return min((due for _, _, due, _ in rows), default=None)
-    return _earliest(run("next_due", names, _AHEAD), gate_of(run("limits"), run("running")))
+    return _earliest(run("next_due", names, _AHEAD), gate_of(run("limits"), run("running"), run("guards")))
 
 
 def _earliest(rows: Iterable[Row], gate: Gate) -> Instant | None:
@@ -60,9 +69,9 @@ def set_limits(session: Session, limits: Mapping[Scope, Limit]) -> None:
     """Put limits in force, while nobody else writes, and all jobs that are not final into their lanes."""
     session.exclusive = True
     had = {scope for scope, _ in map(limit_of, session.run("limits").fetchall())}
-    removed = [scope for scope, limit in limits.items() if not limit]
+    removed = [scope for scope, limit in limits.items() if not limit.holds]
     session.run("remove_limits", *_columns(removed))
-    _declare(session, {scope: limit for scope, limit in limits.items() if limit})
+    _declare(session, {scope: limit for scope, limit in limits.items() if limit.holds})
     if had != (had | limits.keys()) - set(removed):
         session.run("relane")
 

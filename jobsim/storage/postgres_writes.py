@@ -17,6 +17,7 @@ from jobsim.storage import postgres_claim, postgres_enqueue, postgres_limits
 from jobsim.storage.base import ENDS, possible
 from jobsim.storage.postgres_claim import Line, Order
 from jobsim.storage.postgres_enqueue import SOON
+from jobsim.storage.postgres_guards import Guarded, judged, set_guards
 from jobsim.storage.postgres_names import Names
 from jobsim.storage.postgres_rows import original, stored
 from jobsim.storage.postgres_session import Session
@@ -30,10 +31,15 @@ _GIVEN_UP: Final = for_replaced(Decision(Kind.RETRY, Why(), Instant(0)))
 
 
 class Writes:
-    """The changes a store makes, in the order of the contract; `channel` is where news of jobs are told."""
+    """The changes a store makes, in the order of the contract; `channel` is where news of jobs are told.
+
+    `guarded` says whether there are budgets or breakers, as far as is known: where a settlement finds that
+    there are, its answer raises `Guarded`, and it is to be made again.
+    """
 
     def __init__(self, channel: str) -> None:
         self.names: Final = Names()
+        self.guarded = False
         self._channel = channel
 
     def enqueue(self, session: Session, now: Instant, jobs: Sequence[NewJob]) -> Callable[[], list[JobId]]:
@@ -92,17 +98,25 @@ class Writes:
         """Settle; the answer tells as well how many places were given back in each lane."""
         if not settlements:
             return lambda: ([], Counter())
+        guarded = self.guarded
+        if guarded:
+            settlements = judged(session, now, settlements, self.names)
         dues = [decision.due for _, decision in settlements if decision.due is not None]
         why = self.names.why(session, _GIVEN_UP.why) if dues else None
         columns = self._columns(session, settlements, now)
         given_up = (_GIVEN_UP.kind, ENDS[_GIVEN_UP.kind], why)
-        settled = session.run("settle", *columns, Kind.REFUSE, now, *given_up)
+        settled = session.run("settle", *columns, Kind.REFUSE, now, *given_up, guarded)
         if dues and min(dues) < now + SOON:
             session.news = self._channel
 
         def answer() -> tuple[list[bool], Counter[Line]]:
             marks, given = [False] * len(settlements), Counter[Line]()
             for place, queue, lane in settled.fetchall():
+                if place is None:
+                    self.guarded = not guarded
+                    if self.guarded:
+                        raise Guarded
+                    continue
                 marks[place - 1] = True
                 if queue is not None:
                     given[queue, lane] += 1
@@ -171,6 +185,7 @@ class Writes:
     def set_limits(self, session: Session, _: Instant, limits: Mapping[Scope, Limit]) -> Callable[[], None]:
         """Put limits in force; see `Storage.set_limits`."""
         postgres_limits.set_limits(session, limits)
+        set_guards(session, limits)
         session.news = self._channel
         return lambda: None
 

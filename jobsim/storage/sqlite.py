@@ -9,6 +9,7 @@ import apsw
 from jobsim.core.decide import Settlement
 from jobsim.core.errors import ConfigError, StorageError
 from jobsim.core.events import Event
+from jobsim.core.guards import Tally
 from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, DurationLike, Instant, duration
@@ -17,7 +18,7 @@ from jobsim.storage.rows import blob, event_of, job_of, lease_of, number_of, sta
 from jobsim.storage.sqlite_claim import claim, next_due, promote
 from jobsim.storage.sqlite_database import MEMORY, Database, Durability
 from jobsim.storage.sqlite_file import resolved
-from jobsim.storage.sqlite_limits import LIMITS, limit_of, set_limits
+from jobsim.storage.sqlite_limits import in_force, set_limits, tallies
 from jobsim.storage.sqlite_names import Names
 from jobsim.storage.sqlite_prune import prune
 from jobsim.storage.sqlite_statements import statement, texts
@@ -159,7 +160,17 @@ class SqliteStorage:
 
     def limits(self) -> dict[Scope, Limit]:
         """Return the limits in force."""
-        return dict(self._database.read(LIMITS, (), limit_of))
+        return self._database.look(self._limits)
+
+    def _limits(self) -> dict[Scope, Limit]:
+        return in_force(self._database.cursor)
+
+    def tallies(self) -> dict[Scope, Tally]:
+        """Return how the budgets and breakers in force stand, of those scopes where an attempt has ended."""
+        return self._database.look(self._tallies)
+
+    def _tallies(self) -> dict[Scope, Tally]:
+        return tallies(self._database.cursor)
 
     def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
         """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""

@@ -14,6 +14,7 @@ from jobsim.storage.base import ENDS, possible
 from jobsim.storage.rows import Row, blob, state_of, storable
 from jobsim.storage.sqlite_database import Database
 from jobsim.storage.sqlite_enqueue import enqueue, holder, refuse_taken
+from jobsim.storage.sqlite_limits import guard, move_tallies
 from jobsim.storage.sqlite_names import Names
 from jobsim.storage.sqlite_statements import Insert, keys, statement
 
@@ -51,12 +52,15 @@ class Writes:
         cursor, names = self._database.cursor, self._names
         held = self._held([lease for lease, _ in settlements])
         batch = _Batch(now)
+        told = guard(cursor) if any(row[7] for row in held.values()) else None
         settled = []
         for lease, decision in settlements:
             row = held.get(lease.key)
             holds = row is not None and _under(lease, row) and possible(lease, decision, row[5], now)
             if holds and row is not None and row[6]:
                 decision = for_replaced(decision)  # noqa: PLW2901  # what is written in its place
+            if holds and told is not None:
+                decision = told.settle(lease, decision, now)  # noqa: PLW2901  # as above
             worker, why = names.worker(cursor, lease.worker), names.why(cursor, decision.why)
             if holds:
                 batch.settle(held.pop(lease.key), worker, why, decision)
@@ -64,6 +68,8 @@ class Writes:
                 batch.refuse(key, lease, worker, why, decision)
             settled.append(holds)
         batch.write(cursor)
+        if told is not None:
+            move_tallies(cursor, told)
         return settled
 
     def _held(self, leases: Sequence[Lease]) -> dict[int, Row]:
@@ -160,7 +166,7 @@ class _Batch:
 
     def settle(self, row: Row, worker: int, why: int | None, decision: Decision) -> None:
         key, _, token, attempt, limit, *_ = row
-        kind, (_, _, error), due, delay, result = decision
+        kind, (_, _, error), due, delay, result, _ = decision
         state = ENDS[kind]
         if state in WAITING:
             attempt -= kind is Kind.RELEASE

@@ -11,13 +11,14 @@ import pytest
 
 _GROUPS = (
     *("enqueue", "claim", "settle", "exchange", "lease", "operator", "reading", "history"),
-    *("unique", "rates", "limits", "prune"),
+    *("unique", "rates", "limits", "guards", "prune"),
 )
 pytest.register_assert_rewrite(*(f"jobsim.testing.conformance_{group}" for group in _GROUPS))
 
 from jobsim.testing.conformance_claim import ClaimRules  # noqa: E402  # asserts explain themselves only so
 from jobsim.testing.conformance_enqueue import EnqueueRules  # noqa: E402
 from jobsim.testing.conformance_exchange import ExchangeRules  # noqa: E402
+from jobsim.testing.conformance_guards import GuardRules  # noqa: E402
 from jobsim.testing.conformance_history import HistoryRules  # noqa: E402
 from jobsim.testing.conformance_lease import LeaseRules  # noqa: E402
 from jobsim.testing.conformance_limits import LimitRules  # noqa: E402
@@ -35,6 +36,7 @@ class StorageConformance(
     UniqueRules,
     ClaimRules,
     LimitRules,
+    GuardRules,
     SettleRules,
     ExchangeRules,
     LeaseRules,

@@ -17,7 +17,7 @@ Rule = Callable[[Event, Standing | None], str | None]
 _HELD: Final = {Kind.CLAIM, Kind.EXTEND, Kind.RETRY, Kind.RELEASE}
 _DUE: Final = _HELD | {Kind.ENQUEUE, Kind.REQUEUE}
 _WORKED: Final = _HELD | {Kind.SUCCEED, Kind.DEAD_LETTER}
-_STATED: Final = {"exhausted", "not_retryable", "discarded", "too_old"}
+_STATED: Final = {"exhausted", "not_retryable", "discarded", "too_old", "budget", "breaker"}
 _ATTEMPTS: Final = {Kind.CLAIM: 1, Kind.RELEASE: -1}
 
 

@@ -35,7 +35,7 @@ def test_schema_is_made_by_one_of_many(postgres: str, schema: str, ask: Ask) -> 
     for number, storage in enumerate(stores):
         add(storage, new(number))
         storage.close()
-    assert ask(f"SELECT version FROM {schema}.jobsim_schema") == [(1,)]
+    assert ask(f"SELECT version FROM {schema}.jobsim_schema") == [(2,)]
     assert ask(f"SELECT count(*) FROM {schema}.job") == [(6,)]
 
 

@@ -2,12 +2,17 @@
 -- order of their keys, as everybody does, so that nobody waits for one who waits for him. What would let a
 -- job wait that has given its unique key up meanwhile is written as $18 to $20 say. A refusal keeps the job's
 -- content from being pruned before the refusal's event can be seen.
-WITH given AS MATERIALIZED (
+-- Where there are budgets or breakers nothing is written, and that is answered, unless $21 says that they have
+-- been told; where there are none, that is answered then.
+WITH guarded AS MATERIALIZED (
+    SELECT FROM jobsim.guard LIMIT 1
+), given AS MATERIALIZED (
     SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
                          $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
                          $13::bigint[], $14::text[], $15::text[])
         WITH ORDINALITY AS given (key, id, token, attempt, max_attempts, worker, kind, state, back, due,
                                   delay, ended, why, error, result, place)
+    WHERE $21::boolean OR NOT EXISTS (SELECT FROM guarded)
 ), held AS MATERIALIZED (
     SELECT given.*, job.attempt AS counted, job.max_attempts AS allowed,
            CASE WHEN lane > '' THEN queue END AS queue, lane,
@@ -57,3 +62,5 @@ WITH given AS MATERIALIZED (
     ON CONFLICT (job) DO UPDATE SET body = excluded.body
 )
 SELECT place, queue, lane FROM outcome WHERE state IS NOT NULL
+UNION ALL
+SELECT NULL, NULL, NULL WHERE $21 <> EXISTS (SELECT FROM guarded)

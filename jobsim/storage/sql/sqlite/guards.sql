@@ -1,0 +1,1 @@
+SELECT scope, name, budget, breaker, tally FROM jobsim_guard

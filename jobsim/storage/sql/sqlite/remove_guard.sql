@@ -1,0 +1,1 @@
+DELETE FROM jobsim_guard WHERE scope = ?1 AND name = ?2
