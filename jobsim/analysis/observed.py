@@ -76,6 +76,14 @@ class Level:
         area = float((np.diff(edges) * self.value).sum())
         return area / (until - from_) if until > from_ else 0.0
 
+    def averages(self, edges: Ints) -> Floats:
+        """Return the averages over time between neighbouring `edges`."""
+        at, value = np.append(edges[0], self.at), np.append(0, self.value)
+        areas = np.append(0, np.cumsum(np.diff(at) * value[:-1]))
+        last = np.searchsorted(self.at, edges, side="right")
+        averages: Floats = np.diff(areas[last] + (edges - at[last]) * value[last]) / np.diff(edges)
+        return averages
+
     def at_moments(self, moments: Ints) -> Ints:
         """Return the level at each of `moments`, what happens at it included."""
         seen = np.searchsorted(self.at, moments, side="right")

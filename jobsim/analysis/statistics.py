@@ -7,7 +7,7 @@ infinite (a latency that was never reached); its mean is infinite then and has n
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,9 @@ from scipy import stats
 from jobsim.analysis.measure import Scale
 
 Floats = NDArray[np.float64]
+
+_FEW_EVENTS: Final = 30
+"""With fewer events than that, a mean of shares is not normal enough for a t interval."""
 
 
 class Interval(NamedTuple):
@@ -42,7 +45,7 @@ def mean_interval(values: ArrayLike, ci: float = 0.95) -> Interval:
 
     Source: Law, Simulation Modeling and Analysis, 5th ed., section 9.4.1 (replications).
     """
-    sample = _known(values)
+    sample = known(values)
     n = len(sample)
     if n < 2:
         return Interval(sample[0] if n else math.nan, math.nan, math.nan, n)
@@ -61,21 +64,62 @@ def measure_interval(
     A t interval in general. Where every run gave 0 (or, for a share, every run 1) the spread among runs
     says nothing, so the other bound is exact for rare events: of a share of jobs, with `trials` jobs a
     run, it assumes that jobs fail independently, which an outage breaks; take it as the least that
-    the uncertainty can be. A share of runs has the Clopper-Pearson interval.
+    the uncertainty can be. Where few jobs make the share, see `clustered_share_interval`. A share of runs has
+    the Clopper-Pearson interval.
     """
-    sample = _known(values)
+    sample = known(values)
     n = len(sample)
     if scale is Scale.RUNS_SHARE:
         return share_interval(int(sample.sum()), n, ci)
-    all_zero, all_one = n > 0 and not sample.any(), n > 0 and bool((sample == 1).all())
-    if scale is Scale.JOBS_SHARE and trials is not None and (all_zero or all_one):
-        bound = rare_bound(int(_known(trials).sum()), ci)
-        return Interval(0.0, 0.0, bound, n) if all_zero else Interval(1.0, 1 - bound, 1.0, n)
-    if scale is Scale.COUNT and all_zero:
+    if scale is Scale.JOBS_SHARE and trials is not None and n and not np.isnan(trials).any():
+        jobs = np.asarray(trials, float)[~np.isnan(np.asarray(values, float))]
+        if _few(sample, jobs):
+            return clustered_share_interval(sample, jobs, ci)
+    if scale is Scale.COUNT and n and not sample.any():
         return Interval(0.0, 0.0, -math.log(1 - ci) / n, n)
     mean, low, high, n = mean_interval(sample, ci)
     top = 1.0 if scale is Scale.JOBS_SHARE else math.inf
     return Interval(mean, float(np.maximum(low, 0.0)), float(np.minimum(high, top)), n)
+
+
+def _few(shares: Floats, trials: Floats) -> bool:
+    """Return whether too few jobs, or nearly all, make the shares for their mean to be normal."""
+    events = float(shares @ trials)
+    return min(events, float(trials.sum()) - events) < _FEW_EVENTS
+
+
+def clustered_share_interval(shares: ArrayLike, trials: ArrayLike, ci: float = 0.95) -> Interval:
+    """Return the share of all jobs together, and its exact binomial interval for as many jobs as count.
+
+    Jobs of one run share its outages: if they fail together, the shares of the runs differ by more than
+    the binomial law allows, and so many times fewer jobs count. Where they fail independently it is nearly
+    the Clopper-Pearson interval of all jobs; without any event, or in one run, there is nothing to see
+    the difference by, and it is exactly that: the rule of three.
+
+    Source: Korn & Graubard, Survey Methodology 24 (1998), 193-201.
+    """
+    jobs = np.asarray(trials, float)
+    events = np.asarray(shares, float) * jobs
+    runs, total = len(jobs), float(jobs.sum())
+    share = float(events.sum()) / total
+    count = total
+    if runs > 1 and 0 < share < 1:
+        off = events - share * jobs
+        design_effect = runs / (runs - 1) * float(off @ off) / (total * share * (1 - share))
+        narrow, wide = (float(stats.t.ppf((1 + ci) / 2, n - 1)) for n in (total, runs))
+        count = total / max(1.0, design_effect) * (narrow / wide) ** 2
+    low, high = _binomial_bounds(share * count, count, ci)
+    return Interval(share, low, high, runs)
+
+
+def _binomial_bounds(events: float, trials: float, ci: float) -> tuple[float, float]:
+    """Return the Clopper-Pearson bounds, of which neither number need be whole; one-sided at 0 and 1."""
+    if events <= 0:
+        return 0.0, rare_bound(trials, ci)
+    if events >= trials:
+        return 1.0 - rare_bound(trials, ci), 1.0
+    low = stats.beta.ppf((1 - ci) / 2, events, trials - events + 1)
+    return float(low), float(stats.beta.ppf((1 + ci) / 2, events + 1, trials - events))
 
 
 def share_interval(successes: int, trials: int, ci: float = 0.95) -> Interval:
@@ -89,7 +133,7 @@ def share_interval(successes: int, trials: int, ci: float = 0.95) -> Interval:
     return Interval(successes / trials, float(bounds.low), float(bounds.high), trials)
 
 
-def rare_bound(trials: int, ci: float = 0.95) -> float:
+def rare_bound(trials: float, ci: float = 0.95) -> float:
     """Return the largest probability under which no event in `trials` independent ones is plausible.
 
     At 95 % it is near 3 / trials, the rule of three. Source: Hanley & Lippman-Hand, JAMA 249 (1983).
@@ -104,7 +148,7 @@ def paired_difference(values: ArrayLike, baseline: ArrayLike, ci: float = 0.95) 
     then that of the sign test (1 where they are all zero). Pairs that are both infinite are left out.
     """
     with np.errstate(invalid="ignore"):  # infinity less infinity
-        sample = _known(np.asarray(values, float) - np.asarray(baseline, float))
+        sample = known(np.asarray(values, float) - np.asarray(baseline, float))
         n = len(sample)
         mean = float(sample.mean()) if n else math.nan
     if n < 2:
@@ -132,7 +176,8 @@ def holm(p_values: Sequence[float] | Iterable[float]) -> Floats:
     return adjusted
 
 
-def _known(values: ArrayLike) -> Floats:
+def known(values: ArrayLike) -> Floats:
+    """Return the values that are not NaN."""
     array: Floats = np.asarray(values, np.float64)
     return array[~np.isnan(array)]
 

@@ -1,5 +1,7 @@
 """What one run gave: its log, tables, measures and pictures."""
 
+import math
+from collections.abc import Iterable
 from functools import cached_property
 
 import pandas as pd
@@ -7,7 +9,9 @@ import pandas as pd
 from jobsim.analysis import frames
 from jobsim.analysis.curves import Curves, Profiles
 from jobsim.analysis.measures import MEASURES, measures
+from jobsim.analysis.quantiles import quantile_interval
 from jobsim.analysis.report import card
+from jobsim.analysis.series import SteadyState, steady_state
 from jobsim.analysis.summary import HEADLINE, in_words, table_of_runs
 from jobsim.core.events import EventLog
 from jobsim.sim.pictures import RunPlots
@@ -61,6 +65,30 @@ class SimResult:
         rows = [(float(self.runs[name].iloc[0]), m.unit, m.meaning) for name, m in MEASURES.items()]
         index = pd.Index(list(MEASURES), name="measure")
         return pd.DataFrame(rows, index=index, columns=["value", "unit", "meaning"])
+
+    def quantiles(self, percents: Iterable[float] = (50, 90, 95, 99), ci: float = 0.95) -> pd.DataFrame:
+        """Return quantiles of the latency of all jobs, in seconds: a row each, `latency_s`, `low`, `high`.
+
+        Jobs that never succeeded count as infinitely late. The bounds are ordered latencies and exact for
+        jobs that are independent of each other; those of one run share queues and outages, so that the truth
+        may lie further off. compare() shows how far runs differ.
+        """
+        jobs = self.jobs
+        late = jobs["latency_s"].fillna(math.inf)
+        rows = [quantile_interval(late, percent / 100, ci)[:3] for percent in percents]
+        index = pd.Index(list(percents), name="percent")
+        return pd.DataFrame(rows, index=index, columns=["latency_s", "low", "high"])
+
+    def steady_state(self, measure: str, ci: float = 0.95) -> SteadyState:
+        """Return the long-run mean of a measure, for one long run whose world does not change.
+
+        The warm-up is cut off by MSER-5, the interval is of batch means; see `SteadyState`. What has an end,
+        such as an outage and the recovery from it, has no steady state: compare() replicates it.
+
+        Raises:
+            ConfigError: the measure has no steady state, or the run is too short to have come to one.
+        """
+        return steady_state(self.observed, measure, ci)
 
     @property
     def plot(self) -> RunPlots:

@@ -124,3 +124,13 @@ def test_simulate_refuses_what_it_does_not_know(arguments: dict[str, Any], messa
     """Each wrong argument gets one clear sentence."""
     with pytest.raises(ConfigError, match=message):
         simulate(**{"scenario": SCENARIO} | arguments)
+
+
+def test_quantiles_of_a_run_have_bounds(result: SimResult) -> None:
+    """They are the measures of the run, between ordered latencies, and infinite where too few succeed."""
+    found = result.quantiles([50, 95])
+    row = result.runs.iloc[0]
+    assert found["latency_s"].tolist() == [row["latency_p50_s"], row["latency_p95_s"]]
+    assert (found["low"] < found["latency_s"]).all()
+    assert (found["latency_s"] < found["high"]).all()
+    assert simulate(SCENARIO, "none").quantiles([99.9])["high"].tolist() == [math.inf]

@@ -1,0 +1,27 @@
+"""Quantiles with the bounds that ordered values give: no distribution is assumed, values may be infinite."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from jobsim.analysis.statistics import Interval, known
+
+
+def quantile_interval(values: ArrayLike, probability: float, ci: float = 0.95) -> Interval:
+    """Return a quantile of independent values and the two of them between which it lies.
+
+    The quantile is the value of rank ``ceil(probability * n)``. The bounds hold with probability `ci` at
+    least, whatever the distribution; where there are too few values, a bound is infinite.
+
+    Source: David & Nagaraja, Order Statistics, 3rd ed., section 7.1.
+    """
+    ordered = np.sort(known(values))
+    n = len(ordered)
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    rank = max(1, math.ceil(probability * n - 1e-9))
+    low, high = (int(stats.binom.ppf(tail, n, probability)) for tail in ((1 - ci) / 2, (1 + ci) / 2))
+    padded = np.concatenate(([-math.inf], ordered, [math.inf]))
+    return Interval(float(ordered[rank - 1]), float(padded[low]), float(padded[high + 1]), n)
