@@ -12,7 +12,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import optimize, special
 
+from jobsim.analysis.measure import Scale
 from jobsim.analysis.statistics import Difference, Interval, known
 
 _NARROWEST_AT: Final = 30
@@ -37,6 +39,45 @@ def mean_sequence(values: ArrayLike, ci: float = 0.95) -> Interval:
     mean, error = float(sample.mean()), float(sample.std(ddof=1)) / math.sqrt(n)
     half = math.inf if error == 0 else _t_bound(n, 1 - ci) * error
     return Interval(mean, mean - half, mean + half, n)
+
+
+def share_sequence(successes: int, trials: int, ci: float = 0.95) -> Interval:
+    """Return the share of successes in independent trials so far, with the bounds of a confidence sequence.
+
+    As `mean_sequence`, with the Bayes factor of one share against all shares alike, which is exact.
+
+    Source: Robbins, Annals of Mathematical Statistics 41 (1970), 1397-1409.
+    """
+    if trials == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    k, n, share = successes, trials, successes / trials
+    level = float(special.betaln(k + 1, n - k + 1)) + math.log(1 - ci)
+
+    def excess(p: float) -> float:
+        return float(special.xlogy(k, p) + special.xlog1py(n - k, -p)) - level
+
+    low = optimize.brentq(excess, 0.0, share) if k else 0.0
+    high = optimize.brentq(excess, share, 1.0) if k < n else 1.0
+    return Interval(share, float(low), float(high), n)
+
+
+def sequence_interval(
+    values: ArrayLike, scale: Scale, ci: float = 0.95, trials: ArrayLike | None = None
+) -> Interval:
+    """Return what `measure_interval` does, of a measure that was looked at after every run."""
+    sample = known(values)
+    n = len(sample)
+    if scale is Scale.RUNS_SHARE:
+        return share_sequence(int(sample.sum()), n, ci)
+    if scale is Scale.JOBS_SHARE and trials is not None and n and sample.min() == sample.max() in {0, 1}:
+        jobs = int(known(trials).sum())
+        return share_sequence(jobs if sample[0] else 0, jobs, ci)._replace(n=n)
+    if scale is Scale.COUNT and n and not sample.any():  # against all means, by the density exp(-mean)
+        return Interval(0.0, 0.0, math.log((n + 1) / (1 - ci)) / n, n)
+    mean, low, high, n = mean_sequence(sample, ci)
+    if not math.isfinite(low):
+        return Interval(mean, math.nan, math.nan, n)
+    return Interval(mean, max(low, 0.0), min(high, 1.0) if scale is Scale.JOBS_SHARE else high, n)
 
 
 def sequential_difference(values: ArrayLike, baseline: ArrayLike, ci: float = 0.95) -> Difference:

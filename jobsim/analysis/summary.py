@@ -4,8 +4,9 @@ A table of runs has one row a run: `policy` (text), `replication` (int, from 0),
 for each of `MEASURES`. Runs with equal `replication` met the same random numbers, whatever the policy.
 """
 
+import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,8 @@ import pandas as pd
 
 from jobsim.analysis.measure import Scale
 from jobsim.analysis.measures import MEASURES
+from jobsim.analysis.quantiles import quantile_interval
+from jobsim.analysis.sequences import sequence_interval, sequential_difference
 from jobsim.analysis.statistics import (
     Difference,
     Interval,
@@ -22,6 +25,9 @@ from jobsim.analysis.statistics import (
 )
 from jobsim.analysis.wording import heading, in_text
 from jobsim.core.errors import ConfigError, did_you_mean
+
+_PRECISION: Final = "relative precision"
+"""The attribute of a table of runs that says it was looked at until it was precise enough."""
 
 HEADLINE: Final = (
     "success_rate",
@@ -59,6 +65,37 @@ def table_of_runs(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=["policy", "replication", "seed", *MEASURES]).astype(counts)
 
 
+def asked_precision(runs: pd.DataFrame) -> dict[str, float]:
+    """Return the relative precisions until which runs were added, by measure; none if their number was fixed.
+
+    If there are any, the runs were looked at again and again, and all intervals and tests allow for that.
+    """
+    found: dict[str, float] = runs.attrs.get(_PRECISION, {})
+    return found
+
+
+def until_precise(runs: pd.DataFrame, precision: Mapping[str, float]) -> pd.DataFrame:
+    """Return `runs` as a table that is looked at until it has this precision."""
+    marked = runs.copy(deep=False)
+    marked.attrs[_PRECISION] = dict(precision)
+    return marked
+
+
+def imprecise(runs: pd.DataFrame, ci: float = 0.95) -> list[str]:
+    """Return, as text, what is not yet as precise as was asked for.
+
+    The precision is the half width of the interval relative to the mean. Means that are zero, infinite or
+    unknown have none, and are not waited for.
+    """
+    found = []
+    for name, wanted in asked_precision(runs).items():
+        for label in policies(runs):
+            mean, low, high, _ = interval(runs, label, name, ci)
+            if math.isfinite(mean) and mean and not (high - low) / 2 <= wanted * abs(mean):
+                found.append(f"{MEASURES[name].label} of {label}")
+    return found
+
+
 def policies(runs: pd.DataFrame) -> list[str]:
     """Return the policies of a table of runs, in its order."""
     return list(dict.fromkeys(runs["policy"]))
@@ -67,7 +104,8 @@ def policies(runs: pd.DataFrame) -> list[str]:
 def interval(runs: pd.DataFrame, policy: str, measure: str, ci: float = 0.95) -> Interval:
     """Return one measure's mean over the runs of `policy`, with its interval."""
     own = runs[runs["policy"] == policy]
-    return measure_interval(own[measure], MEASURES[measure].scale, ci, own["jobs"])
+    suited = sequence_interval if asked_precision(runs) else measure_interval
+    return suited(own[measure], MEASURES[measure].scale, ci, own["jobs"])
 
 
 def summary(runs: pd.DataFrame, ci: float = 0.95, measures: Iterable[str] | None = None) -> pd.DataFrame:
@@ -83,6 +121,23 @@ def summary(runs: pd.DataFrame, ci: float = 0.95, measures: Iterable[str] | None
     columns = pd.MultiIndex.from_product([names, Interval._fields], names=["measure", "statistic"])
     table = pd.DataFrame(rows, index=pd.Index(labels, name="policy"), columns=columns)
     return table.astype({(name, "n"): np.int64 for name in names})
+
+
+def quantiles(
+    runs: pd.DataFrame, measure: str, percents: Iterable[float] = (10, 50, 90), ci: float = 0.95
+) -> pd.DataFrame:
+    """Return the quantiles of one measure over the runs of each policy, with bounds by order statistics.
+
+    Raises:
+        ConfigError: no such measure.
+    """
+    check_ci(ci)
+    [name] = chosen(measure)
+    rows = [
+        (label, percent, *quantile_interval(runs.loc[runs["policy"] == label, name], percent / 100, ci)[:3])
+        for label, percent in product(policies(runs), percents)
+    ]
+    return pd.DataFrame(rows, columns=["policy", "percent", name, "low", "high"])
 
 
 def in_words(runs: pd.DataFrame, ci: float = 0.95, measures: Iterable[str] | None = None) -> pd.DataFrame:
@@ -155,7 +210,8 @@ def pair_difference(
 ) -> Difference:
     """Return the paired difference between two policies in one measure."""
     values = runs.pivot(index="replication", columns="policy", values=measure)
-    return paired_difference(values[policy], values[baseline], ci)
+    suited = sequential_difference if asked_precision(runs) else paired_difference
+    return suited(values[policy], values[baseline], ci)
 
 
 def differences_in_words(

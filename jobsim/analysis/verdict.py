@@ -3,7 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from jobsim.analysis.summary import censored, interval, policies, told_apart
+from jobsim.analysis.summary import (
+    asked_precision,
+    censored,
+    imprecise,
+    interval,
+    policies,
+    told_apart,
+)
 from jobsim.analysis.wording import listed, with_unit
 
 
@@ -28,8 +35,11 @@ def verdict(runs: pd.DataFrame, ci: float = 0.95) -> str:
     if len(leaders) < len(labels):
         sentences.append(_others(runs, [label for label in labels if label not in leaders], ci))
     sentences += _unfinished(runs, labels, ci)
+    if late := imprecise(runs, ci):
+        sentences.append(f"Not yet as precise as asked for: {listed(late)}.")
+    tests = "tests that allow for looks in between" if asked_precision(runs) else "paired t tests"
     sentences.append(
-        f"({replications} replications under common random numbers, paired t tests, "
+        f"({replications} replications under common random numbers, {tests}, "
         f"Holm over all pairs, {100 * ci:g} % confidence.)"
     )
     return " ".join(sentences)

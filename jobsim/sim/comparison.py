@@ -33,11 +33,13 @@ class Comparison:
         storage: str,
         rows: Iterable[Mapping[str, object]],
         profiles: Profiles,
+        precision: Mapping[str, float] | None = None,
     ) -> None:
         self.scenario = scenario
         self.seed = seed
         self.storage = storage
-        self.runs = summary.table_of_runs(rows)
+        runs = summary.table_of_runs(rows)
+        self.runs = summary.until_precise(runs, precision) if precision else runs
         self.profiles = profiles
 
     @property
@@ -49,6 +51,11 @@ class Comparison:
     def replications(self) -> int:
         """The number of runs of each policy."""
         return self.runs["replication"].nunique()
+
+    @property
+    def imprecise(self) -> list[str]:
+        """What is less precise than compare() was asked for, as text; nothing where no precision was."""
+        return summary.imprecise(self.runs)
 
     def summary(self, ci: float = 0.95, measures: Iterable[str] | None = None) -> pd.DataFrame:
         """Return a row a policy; for each measure the columns `mean`, `low`, `high`, `n`.
@@ -74,6 +81,19 @@ class Comparison:
         """
         label = baseline.label if isinstance(baseline, RetryPolicy) else baseline
         return summary.differences(self.runs, label, ci, measures)
+
+    def quantiles(
+        self, measure: str, percents: Iterable[float] = (10, 50, 90), ci: float = 0.95
+    ) -> pd.DataFrame:
+        """Return how a measure spreads over the replications: a row a policy and percentage.
+
+        Columns: `policy`, `percent` of the runs, the measure (their quantile), `low`, `high`. The bounds are
+        values of runs and hold for any distribution; they are infinite where there are too few runs.
+
+        Raises:
+            ConfigError: no such measure.
+        """
+        return summary.quantiles(self.runs, measure, percents, ci)
 
     def verdict(self, ci: float = 0.95) -> str:
         """Return what the comparison shows, in sentences that claim no more than its intervals allow."""
@@ -171,12 +191,15 @@ class Comparison:
     @property
     def facts(self) -> dict[str, object]:
         """What must be known to repeat the comparison, and what its numbers rest on."""
-        return {
+        facts: dict[str, object] = {
             "scenario": self.scenario.name,
             "seed": self.seed,
             "replications": self.replications,
             "storage": self.storage,
         }
+        if wanted := summary.asked_precision(self.runs):
+            facts["precision"] = ", ".join(f"{name} {100 * value:g} %" for name, value in wanted.items())
+        return facts
 
     @property
     def description(self) -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from joblib import Parallel, delayed
 
 from jobsim.analysis.curves import Profiles
+from jobsim.analysis.summary import chosen
 from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
 from jobsim.sim.comparison import Comparison
@@ -16,6 +17,10 @@ from jobsim.sim.scenario import Scenario
 from jobsim.sim.simulation import check_scenario, policy_of, seed_of
 
 T = TypeVar("T")
+
+PRECISE: Final = ("success_rate", "latency_p95_s", "attempts_per_job")
+"""The measures that a precision is of, if it names none."""
+_FEWEST: Final = 10
 
 PoliciesLike = Mapping[str, RetryPolicy | str] | Iterable[RetryPolicy | str] | RetryPolicy | str
 
@@ -29,6 +34,8 @@ def compare(
     storage: str = "memory",
     *,
     progress: bool | None = None,
+    precision: float | Mapping[str, float] | None = None,
+    max_replications: int = 200,
 ) -> Comparison:
     """Run `scenario` `replications` times under each of `policies` and return what can be told of them.
 
@@ -38,6 +45,11 @@ def compare(
     if `None`; the result does not depend on it. `progress` shows a bar (`None`: on a terminal, and in
     a notebook that has ipywidgets).
 
+    With `precision` replications are added until every policy's intervals are as narrow: half the width is
+    at most that part of the mean (0.05: 5 %), for the share that succeed, the p95 latency and the attempts
+    per job, or for the measures that a mapping names. At most `max_replications` are run. All intervals and
+    tests of the result then hold although it was looked at in between; they are wider for that.
+
     Raises:
         ConfigError: an unknown policy or storage, a label given twice, or a number that makes no sense.
     """
@@ -46,14 +58,49 @@ def compare(
         scenario = scenario.with_(policies=looked_up(scenario, policies))
     check_count(replications)
     check_jobs(n_jobs)
+    wanted = _wanted(precision, replications, max_replications)
     seed = seed_of(scenario, seed)
-    tasks = [
-        delayed(replicate)(scenario, label, policy, number, replication_seed(seed, number), storage)
-        for number in range(replications)
-        for label, policy in scenario.policies.items()
-    ]
-    done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
-    return _collected(scenario, seed, storage, watched(done, len(tasks), scenario.name, progress=progress))
+    most, numbers = max_replications if wanted else replications, range(replications)
+    done: list[Replication] = []
+    while True:
+        tasks = [
+            delayed(replicate)(scenario, label, policy, number, replication_seed(seed, number), storage)
+            for number in numbers
+            for label, policy in scenario.policies.items()
+        ]
+        new = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
+        done += watched(new, len(tasks), scenario.name, progress=progress)
+        found = _collected(scenario, seed, storage, done, wanted)
+        numbers = range(numbers.stop, min(most, numbers.stop + max(5, numbers.stop // 4)))
+        if not numbers or not found.imprecise:
+            return found
+
+
+def _wanted(
+    precision: float | Mapping[str, float] | None, replications: int, max_replications: int
+) -> dict[str, float]:
+    """Return the relative precision wanted of each measure; none where no precision is."""
+    if precision is None:
+        return {}
+    given = precision if isinstance(precision, Mapping) else dict.fromkeys(PRECISE, precision)
+    wanted = {name: _relative(name, given[name]) for name in chosen(given)}
+    if replications < _FEWEST:
+        raise ConfigError(
+            f"replications: a precision is first looked at after {_FEWEST} or more; not {replications}"
+        )
+    if max_replications < replications:
+        raise ConfigError(
+            f"max_replications: must be at least replications ({replications}); not {max_replications!r}"
+        )
+    return wanted
+
+
+def _relative(name: str, precision: object) -> float:
+    if not isinstance(precision, float) or not 0 < precision < 1:
+        raise ConfigError(
+            f"precision: the half width of {name} relative to its mean, such as 0.05; not {precision!r}"
+        )
+    return precision
 
 
 def looked_up(scenario: Scenario, policies: PoliciesLike) -> Mapping[str, RetryPolicy] | list[RetryPolicy]:
@@ -70,7 +117,9 @@ def looked_up(scenario: Scenario, policies: PoliciesLike) -> Mapping[str, RetryP
     return [policy_of(scenario, policy) for policy in several]
 
 
-def _collected(scenario: Scenario, seed: int, storage: str, done: Iterable[Replication]) -> Comparison:
+def _collected(
+    scenario: Scenario, seed: int, storage: str, done: Iterable[Replication], precision: Mapping[str, float]
+) -> Comparison:
     """Return the comparison; the order in which replications came does not matter."""
     place = {label: index for index, label in enumerate(scenario.policies)}
     results = sorted(done, key=lambda one: (place[one.label], one.number))
@@ -83,7 +132,7 @@ def _collected(scenario: Scenario, seed: int, storage: str, done: Iterable[Repli
     rows = [
         {"policy": one.label, "replication": one.number, "seed": one.seed, **one.measures} for one in results
     ]
-    return Comparison(scenario, seed, storage, rows, profiles)
+    return Comparison(scenario, seed, storage, rows, profiles, precision)
 
 
 def watched(done: Iterable[T], total: int, name: str, *, progress: bool | None) -> Iterator[T]:

@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import Generator, default_rng  # noqa: TID251
+from scipy import stats
 
-from jobsim.analysis.sequences import mean_sequence, sequential_difference
-from jobsim.analysis.statistics import mean_interval
+from jobsim.analysis.measure import Scale
+from jobsim.analysis.sequences import (
+    mean_sequence,
+    sequence_interval,
+    sequential_difference,
+    share_sequence,
+)
+from jobsim.analysis.statistics import mean_interval, share_interval
 
 
 def missed(random: Generator, shape: float, looks: range) -> bool:
@@ -63,3 +70,47 @@ def test_sequential_p_value_agrees_with_its_bounds(values: list[float], ci: floa
 def test_sequential_difference_of_equal_runs_is_no_difference() -> None:
     """Policies that behave alike are never told apart, however long one looks."""
     assert sequential_difference([1.0, 2.0] * 20, [1.0, 2.0] * 20).p_value == 1
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 40), (3, 40), (40, 40), (14, 20)])
+def test_share_sequence_is_where_the_bayes_factor_is_small(successes: int, trials: int) -> None:
+    """At a bound that is not 0 or 1, the data are twenty times likelier under all shares alike."""
+    share, low, high, n = share_sequence(successes, trials)
+    assert (share, n) == (successes / trials, trials)
+    for bound in {low, high} - {0.0, 1.0}:
+        alike = stats.betabinom.pmf(successes, trials, 1, 1)
+        assert alike / stats.binom.pmf(successes, trials, bound) == pytest.approx(20)
+    exact = share_interval(successes, trials)
+    assert low <= exact.low + 1e-12
+    assert exact.high <= high + 1e-12
+
+
+def test_share_sequence_covers_whenever_one_looks() -> None:
+    """Over 300 series of 60 trials, looked at after each, at most 5 % (and chance) miss the truth ever."""
+    trials = default_rng(6).random((300, 60)) < 0.3
+    counts = trials.cumsum(axis=1)
+    bounds = {(k, n): share_sequence(k, n) for n in range(1, 61) for k in range(n + 1)}
+    missed_ever = [
+        any(not bounds[int(k), n].low <= 0.3 <= bounds[int(k), n].high for n, k in enumerate(row, 1))
+        for row in counts
+    ]
+    assert np.mean(missed_ever) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=30), st.sampled_from(Scale))
+def test_sequence_interval_stays_within_its_scale(values: list[float], scale: Scale) -> None:
+    """As the intervals of fixed numbers of runs: no bound is negative, no share above 1."""
+    given_values = [round(v) for v in values] if scale is Scale.RUNS_SHARE else values
+    mean, low, high, n = sequence_interval(given_values, scale, trials=[100] * len(values))
+    assert n == len(values)
+    assert math.isnan(low) or 0 <= low <= mean + 1e-9
+    assert math.isnan(high) or mean <= high + 1e-9
+    assert scale not in {Scale.JOBS_SHARE, Scale.RUNS_SHARE} or not high > 1
+
+
+def test_sequence_bounds_what_was_never_seen() -> None:
+    """No dead letter in 10,000 jobs excludes shares above about 12 / n, where a single look allows 3 / n."""
+    found = sequence_interval([0.0] * 20, Scale.JOBS_SHARE, trials=[500] * 20)
+    assert (found.mean, found.low, found.n) == (0, 0, 20)
+    assert found.high == pytest.approx(math.log(20 * 10_001) / 10_000, rel=1e-3)
+    assert sequence_interval([0.0] * 10, Scale.COUNT).high == pytest.approx(math.log(220) / 10)

@@ -1,5 +1,6 @@
 """Tables of many runs: what stands in them, and what they refuse."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,11 +11,15 @@ from jobsim.analysis.measures import MEASURES
 from jobsim.analysis.statistics import mean_interval
 from jobsim.analysis.summary import (
     HEADLINE,
+    asked_precision,
     differences,
     differences_in_words,
+    imprecise,
     in_words,
+    quantiles,
     summary,
     told_apart,
+    until_precise,
 )
 from jobsim.core.errors import ConfigError
 
@@ -120,3 +125,36 @@ def test_words_of_differences_mark_what_is_not_significant(table: Table) -> None
     assert found.loc["b", "p50 latency, s"].startswith("+")
     assert not found.loc["b", "p50 latency, s"].endswith("n.s.")
     assert found.loc["b", "p95 latency, s"].endswith("n.s.")
+
+
+def test_runs_that_were_looked_at_have_wider_intervals(table: Table) -> None:
+    """Until a precision is reached one looks again and again; every interval and test allows for it."""
+    runs = table({"a": {}, "b": {"latency_p50_s": 1.01}}, 20)
+    peeked = until_precise(runs, {"latency_p50_s": 0.05})
+    fixed, sequential = (summary(r)["latency_p50_s"] for r in (runs, peeked))
+    assert ((sequential["high"] - sequential["low"]) > 1.5 * (fixed["high"] - fixed["low"])).all()
+    p_fixed, p_sequential = (
+        differences(r, "a", measures="latency_p50_s")["p_value"].item() for r in (runs, peeked)
+    )
+    assert p_fixed < p_sequential < 0.05
+    assert asked_precision(runs) == {}
+
+
+def test_precision_is_relative_to_the_mean(table: Table) -> None:
+    """What is not yet precise enough is named; a mean of zero or of never is not waited for."""
+    runs = table({"a": {"dead_letter_rate": 0.0, "latency_p99_s": math.inf}, "b": {}}, 20, spread=0.05)
+    half = (summary(until_precise(runs, {"attempts_per_job": 0.5}))["attempts_per_job"].loc["b"]).high - 1
+    wanted = {"attempts_per_job": half / 2, "dead_letter_rate": 0.9, "latency_p99_s": 0.9}
+    assert imprecise(until_precise(runs, wanted)) == ["attempts per job of a", "attempts per job of b"]
+    assert imprecise(until_precise(runs, {"attempts_per_job": 2 * half})) == []
+    assert imprecise(runs) == []
+
+
+def test_quantiles_are_of_runs(table: Table) -> None:
+    """Half of the runs are at or below the median; its bounds are values of runs."""
+    runs = table({"a": {}, "b": {}}, 21, spread=0.2)
+    found = quantiles(runs, "latency_p50_s", [50])
+    own = runs.loc[runs["policy"] == "a", "latency_p50_s"]
+    assert found["latency_p50_s"].iloc[0] == own.median()
+    assert own.isin(found[["low", "high"]].iloc[0]).sum() == 2
+    assert found["policy"].tolist() == ["a", "b"]

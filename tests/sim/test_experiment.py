@@ -117,6 +117,10 @@ def test_compare_takes_a_single_policy(one: Any) -> None:
         ({"n_jobs": "all"}, "n_jobs"),
         ({"seed": "seven"}, "seed: must be a whole number"),
         ({"storage": "memori"}, "memori"),
+        ({"replications": 10, "precision": 5}, "precision: the half width of success_rate relative to its"),
+        ({"replications": 10, "precision": {"latency": 0.1}}, "no measure is called 'latency'"),
+        ({"replications": 9, "precision": 0.1}, "first looked at after 10 or more; not 9"),
+        ({"replications": 20, "precision": 0.1, "max_replications": 10}, r"at least replications \(20\)"),
     ],
 )
 def test_compare_refuses_what_makes_no_sense(arguments: dict[str, Any], message: str) -> None:
@@ -133,3 +137,26 @@ def test_compare_shows_progress_only_when_asked_or_on_a_terminal(capfd: pytest.C
     shown = capfd.readouterr()
     assert shown.out == ""
     assert "2/2" in shown.err
+
+
+def test_compare_runs_until_it_is_precise() -> None:
+    """Replications are added until the intervals, which allow for the looks in between, are narrow enough."""
+    wanted = {"attempts_per_job": 0.1}
+    found = compare(SCENARIO, "full_jitter", replications=10, precision=wanted, seed=7, progress=False)
+    [(mean, low, high, n)] = found.summary(measures=wanted).to_numpy()
+    assert 10 < n < 200
+    assert (high - low) / 2 <= 0.1 * mean
+    assert found.imprecise == []
+    assert found.facts["precision"] == "attempts_per_job 10 %"
+    fixed = compare(SCENARIO, "full_jitter", replications=int(n), seed=7, progress=False)
+    pd.testing.assert_frame_equal(fixed.runs, found.runs)
+    assert "precision" not in fixed.facts
+
+
+def test_compare_says_where_it_stopped_before_it_was_precise() -> None:
+    """At the most replications allowed it ends, and the verdict names what is not precise."""
+    wanted = {"latency_p95_s": 0.001}
+    found = compare(SCENARIO, replications=10, precision=wanted, max_replications=12, progress=False)
+    assert found.replications == 12
+    assert "Not yet as precise as asked for: p95 latency of full_jitter" in found.verdict()
+    assert "tests that allow for looks in between" in found.verdict()
