@@ -1,6 +1,7 @@
 """``jobsim worker``: run jobs until told to stop."""
 
 import logging
+import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -48,6 +49,9 @@ def worker(
         Duration | None, wait("--lease", help="How long after a worker's death its jobs stay claimed.")
     ] = None,
     poll: Annotated[Duration | None, wait("--poll", help="How often an idle worker looks for jobs.")] = None,
+    processes: Annotated[
+        int, option("--processes", min=1, metavar="N", help="Worker processes, each with that concurrency.")
+    ] = 1,
     burst: Annotated[bool, flag("--burst", help="Stop when no job is due.")] = False,
     shutdown_timeout: Annotated[
         Duration | None, wait("--shutdown-timeout", help="How long running jobs may go on once told to stop.")
@@ -59,12 +63,17 @@ def worker(
     """Run the jobs of an app's queue until stopped.
 
     SIGTERM and SIGINT end it in order: nothing new is claimed, running jobs may finish, the rest goes back.
+    Of several processes one that dies is replaced.
     """
+    from jobsim.live.supervisor import Supervisor, follow_supervisor, is_supervised
     from jobsim.runtime.live import now
 
+    log_to_stderr(log_level)
+    if processes > 1 and not is_supervised():
+        command = [sys.executable, "-m", "jobsim", *sys.argv[1:]]
+        raise typer.Exit(Supervisor(command, processes, frozenset({ExitCode.USAGE})).run())
     with usage("APP"):
         queue = load_queue(app)
-    log_to_stderr(log_level)
     chosen: dict[str, Any] = {
         "concurrency": concurrency,
         "queues": queues,
@@ -77,6 +86,7 @@ def worker(
             burst=burst, **{name: value for name, value in chosen.items() if value is not None}
         )
         note(_description(app, queue, live))
+        follow_supervisor(live.stop)
         began = now()
         try:
             live.run()

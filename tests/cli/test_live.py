@@ -273,7 +273,7 @@ def test_a_signal_stops_an_idle_worker(app: Path, start: Start, number: signal.S
     """SIGTERM and SIGINT end it in order: exit code 0, and a summary."""
     process = start("worker", APP)
     _wait_until((app / "jobs.db").exists)
-    time.sleep(0.3)  # noqa: TID251  # so that it is idle, which cannot be seen from outside
+    time.sleep(1.0)  # noqa: TID251  # so that it is idle, which cannot be seen from outside
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
