@@ -1,6 +1,6 @@
 """UUIDv7 job ids minted from the engine's own clock and random stream."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from itertools import count
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _VERSION_7: Final = 0x7 << 12
 _VERSION_8: Final = 0x8 << 12
 _VARIANT: Final = 0b10 << 62
+_AGAIN: Final = 0x1D8E4E27C47D124F
+"""What sets the key of a job that stands for another apart from that one's; odd, so that none repeats."""
 
 
 class IdMint:
@@ -40,9 +42,34 @@ class IdMint:
 
     def mint(self, now: Instant) -> JobId:
         """Return the next id."""
-        millis, micros = divmod(now, MILLISECOND)
-        fraction = (micros << 12) // MILLISECOND
-        return JobId((millis << 16 | _VERSION_7 | fraction) << 64 | _VARIANT | next(self._keys))
+        return _id(now, next(self._keys))
+
+
+def _id(now: Instant, key: int) -> JobId:
+    millis, micros = divmod(now, MILLISECOND)
+    fraction = (micros << 12) // MILLISECOND
+    return JobId((millis << 16 | _VERSION_7 | fraction) << 64 | _VARIANT | key)
+
+
+def resubmission(original: JobId, number: int, now: Instant) -> JobId:
+    """Return the id of the job that stands for `original` when it is enqueued again; `number` from 1.
+
+    Its key is made of the original's, so that a log tells by itself which job stands for which: see
+    `originals`.
+    """
+    return _id(now, (original.key + number * _AGAIN) & KEY_MASK)
+
+
+def originals(ids: Iterable[JobId], times: int) -> dict[JobId, JobId]:
+    """Return which of `ids` are resubmissions, up to number `times`, each with its original."""
+    by_key = {id_.key: id_ for id_ in ids}
+    found = {}
+    for key, id_ in by_key.items():
+        for number in range(1, times + 1):
+            original = by_key.get((key - number * _AGAIN) & KEY_MASK)
+            if original is not None:
+                found[id_] = original  # the last is the first that was sent
+    return found
 
 
 def tick_id(name: str, tick: Instant) -> JobId:

@@ -38,6 +38,9 @@ class Purpose(StrEnum):
     JITTER = "jitter"
     CRASH = "crash"
     POLL = "poll"
+    PAUSE = "pause"
+    CLOCK = "clock"
+    STORAGE = "storage"
 
 
 def _mix(z: int) -> int:

@@ -6,9 +6,9 @@ from contextlib import closing, nullcontext
 from typing import Final
 
 from jobsim.core.errors import StorageError
-from jobsim.core.time import MILLISECOND, SECOND, Duration, Instant
+from jobsim.core.time import MILLISECOND, Duration, Instant
 from jobsim.runtime.base import Signal
-from jobsim.runtime.clock import ServerClock
+from jobsim.runtime.clock import LOOK, ServerClock
 from jobsim.runtime.live import now
 from jobsim.storage.base import Storage, Watchable
 
@@ -17,9 +17,6 @@ _TURN: Final = Duration(250 * MILLISECOND)
 
 _BREATH_S: Final = 0.005
 """How long after news it does not listen: of a flood of jobs, a worker hears this often."""
-
-_LOOK: Final = 10 * SECOND
-"""How old the last look at the server's clock may get."""
 
 
 class _Look:
@@ -69,6 +66,6 @@ def attend(
                     ring()
                     ended.wait(_BREATH_S)
                 if clock is not None:
-                    clock.look_after(_LOOK)
+                    clock.look_after(LOOK)
             except StorageError:
                 ended.wait(_TURN.seconds)

@@ -6,6 +6,8 @@ into times and faults; none makes randomness of its own.
 
 from jobsim.models.arrivals import Arrivals, Batches, Deterministic, Listed, Poisson, Recorded
 from jobsim.models.arrivals_varying import Diurnal, Mmpp, OnOff, Piecewise, Ramp, Spike
+from jobsim.models.clocks import Clocks, ClockSteps
+from jobsim.models.enqueuers import Resubmit
 from jobsim.models.failures import Brownout, FailureModel, Independent, Outage, Permanent
 from jobsim.models.failures_base import Condition, Failure, Fault, Slowing
 from jobsim.models.failures_phased import Alternating, GilbertElliott
@@ -20,14 +22,19 @@ from jobsim.models.service import (
 )
 from jobsim.models.service_base import Distribution
 from jobsim.models.service_bounded import BoundedPareto, Empirical, Quantiles
-from jobsim.models.workers import Crashes, Workers
+from jobsim.models.storage import CallFailures, Partition, StorageModel
+from jobsim.models.workers import Autoscale, Crashes, Pauses, Workers
 
 __all__ = [
     "Alternating",
     "Arrivals",
+    "Autoscale",
     "Batches",
     "BoundedPareto",
     "Brownout",
+    "CallFailures",
+    "ClockSteps",
+    "Clocks",
     "Condition",
     "Constant",
     "Crashes",
@@ -48,15 +55,19 @@ __all__ = [
     "Mmpp",
     "OnOff",
     "Outage",
+    "Partition",
+    "Pauses",
     "Permanent",
     "Piecewise",
     "Poisson",
     "Quantiles",
     "Ramp",
     "Recorded",
+    "Resubmit",
     "Service",
     "Slowing",
     "Spike",
+    "StorageModel",
     "Weibull",
     "Workers",
 ]

@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from jobsim.core.time import Instant
+from jobsim.core.time import SECOND, Duration, Instant
 
 _STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Never set, and goes on while the machine is suspended."""
+
+LOOK: Final = Duration(10 * SECOND)
+"""How old a worker's last look at its server's clock may get."""
 
 _DRIFT: Final = 2_000
 """A machine's clock goes wrong by less than a part in this many."""
@@ -40,7 +43,13 @@ class ServerClock:
         Raises:
             StorageError: it cannot be seen; the clock goes on as it was.
         """
-        ahead, bound, looked = self._see()
+        self._learn(*self._see())
+
+    def learn(self, asked: int, seen: Instant, told: int) -> None:
+        """Learn that the server's clock showed `seen` at some time between those two of `elapsed`."""
+        self._learn(*_seen(asked, seen, told))
+
+    def _learn(self, ahead: int, bound: int, looked: int) -> None:
         before = self._bound + (looked - self._looked) // _DRIFT
         if bound < before or abs(ahead - self._ahead) > bound + before:
             self._ahead, self._bound, self._looked = ahead, bound, looked
@@ -55,8 +64,13 @@ class ServerClock:
             self.look()
 
     def _see(self) -> tuple[int, int, int]:
-        """Return how far the server is ahead of this machine, how wrong that may be, and when it was so."""
+        """Look: how far is the server ahead of this machine, how wrong may that be, and when was it so?"""
         asked = self._elapsed()
         seen = self._ask()
         told = self._elapsed()
-        return seen - (asked + told) // 2, (told - asked) // 2 + 1, told
+        return _seen(asked, seen, told)
+
+
+def _seen(asked: int, seen: Instant, told: int) -> tuple[int, int, int]:
+    """Return how far the server is ahead, how wrong that may be, and when it was so."""
+    return seen - (asked + told) // 2, (told - asked) // 2 + 1, told

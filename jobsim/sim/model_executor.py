@@ -8,6 +8,7 @@ from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import MAX_DURATION, Duration, Instant
 from jobsim.models.failures_base import Condition, Failure, Slowing
 from jobsim.models.failures_phased import Phased
+from jobsim.runtime.machine import Machine
 from jobsim.runtime.sim import SimRuntime
 from jobsim.sim.draws import Draw, Draws
 from jobsim.sim.scenario import JobClass
@@ -54,7 +55,11 @@ class ModelExecutor:
     """
 
     def __init__(
-        self, runtime: SimRuntime, fates: Mapping[str, Fate], began: Instant, die: Callable[[], None]
+        self,
+        runtime: SimRuntime | Machine,
+        fates: Mapping[str, Fate],
+        began: Instant,
+        die: Callable[[], None],
     ) -> None:
         self._runtime = runtime
         self._now, self._after = runtime.now, runtime.after

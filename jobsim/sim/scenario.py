@@ -22,6 +22,7 @@ from jobsim.core.job import DEFAULT_QUEUE, UNLIMITED
 from jobsim.core.policy import RetryPolicy
 from jobsim.models.arrivals import Arrivals
 from jobsim.models.base import Model
+from jobsim.models.enqueuers import Resubmit
 from jobsim.models.failures import FailureModel
 from jobsim.models.failures_phased import disagreements
 from jobsim.models.fields import (
@@ -33,6 +34,7 @@ from jobsim.models.fields import (
 )
 from jobsim.models.problems import Problem, problems
 from jobsim.models.service import Service
+from jobsim.models.storage import StorageModel
 from jobsim.models.workers import Workers
 from jobsim.policies import named
 from jobsim.sim.expectations import ExpectationsField
@@ -97,7 +99,7 @@ class JobClass(Model):
     """One kind of job: when it arrives, how long an attempt takes, and what befalls attempts.
 
     An attempt ends in the first fault that `failures` find. `max_attempts` is `None` where the policy
-    decides.
+    decides. With `resubmit`, whoever enqueues a job does so again where it takes too long.
     """
 
     kind: Text
@@ -107,13 +109,15 @@ class JobClass(Model):
     arrivals: Arrivals
     service: Service
     failures: tuple[FailureModel, ...] = ()
+    resubmit: Resubmit | None = None
 
 
 class Scenario(Model):
     """A simulated world: streams of jobs, the workers that run them, and the policies to compare.
 
-    Jobs arrive until `horizon`; the run goes on until every job is final, at most `drain` longer. `expect`
-    is what comparisons are held to, `sweep` what a sweep varies.
+    Jobs arrive until `horizon`; the run goes on until every job is final, at most `drain` longer. Without
+    `storage`, calls to the store take no time and work. `expect` is what comparisons are held to, `sweep`
+    what a sweep varies.
     """
 
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -123,6 +127,7 @@ class Scenario(Model):
     drain: DurationField = default("1d")
     seed: Annotated[int, Field(strict=True)] = 1
     workers: Workers
+    storage: StorageModel | None = None
     jobs: Annotated[tuple[JobClass, ...], Field(min_length=1)]
     policies: _PoliciesField = default(DEFAULT_COMPARE)
     expect: ExpectationsField = default(())

@@ -1,15 +1,18 @@
 """What all who act in one simulated run share: the world, its store, and the numbers it is made of."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Self
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Final, NamedTuple
 
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Streams
 from jobsim.core.time import SECOND, Instant
-from jobsim.runtime.sim import SimSignal, World
+from jobsim.runtime.base import Runtime, Signal
+from jobsim.runtime.sim import World
 from jobsim.sim.draws import Draws
 from jobsim.sim.model_executor import Fate, fates
+from jobsim.sim.process import Processes
 from jobsim.sim.scenario import Scenario
 from jobsim.storage.base import Storage
 
@@ -17,23 +20,79 @@ BEGAN: Final = Instant(1_767_225_600 * SECOND)
 """When every simulated run begins: 2026-01-01, 00:00 UTC. An arbitrary moment, far from the clock's zero."""
 
 
-@dataclass(frozen=True, slots=True)
+class Headcount(NamedTuple):
+    """From `at` on there were so many `workers`, with so many `slots` in all."""
+
+    at: Instant
+    workers: int
+    slots: int
+
+
 class Stage:
-    """One run's scenario and policy, the fates of its jobs, its store, and the bell of all workers."""
+    """One run's scenario and policy, the fates of its jobs, its store, and the news of what is enqueued."""
 
-    scenario: Scenario
-    policy: RetryPolicy
-    streams: Streams
-    draws: Draws
-    fates: Mapping[str, Fate]
-    storage: Storage
-    world: World
-    bell: SimSignal
+    def __init__(self, scenario: Scenario, policy: RetryPolicy, seed: int, storage: Storage) -> None:
+        self.scenario: Final = scenario
+        self.policy: Final = policy
+        self.streams: Final = Streams(seed)
+        self.draws: Final = Draws(self.streams)
+        self.fates: Final[Mapping[str, Fate]] = fates(scenario.jobs, self.streams, self.draws)
+        self.storage: Final = storage
+        self.world: Final = World(BEGAN)
+        self.rough: Final = scenario.storage is not None or scenario.workers.rough
+        self.news: Final = OwnBells() if self.rough else OneBell(self.world)
+        self.headcounts: Final = [Headcount(BEGAN, 0, 0)]
 
-    @classmethod
-    def of(cls, scenario: Scenario, policy: RetryPolicy, seed: int, storage: Storage) -> Self:
-        """Return the stage of a run that has not begun."""
-        streams, world = Streams(seed), World(BEGAN)
-        draws = Draws(streams)
-        begun = fates(scenario.jobs, streams, draws)
-        return cls(scenario, policy, streams, draws, begun, storage, world, world.signal())
+    @cached_property
+    def processes(self) -> Processes:
+        """Makes the processes where not all is perfect."""
+        return Processes(self.world, BEGAN, self.storage, self.scenario.storage, self.streams)
+
+    def count(self, workers: int, slots: int) -> None:
+        """Write down that there are so many more `workers`, or fewer, with so many `slots`."""
+        now, last = self.world.now(), self.headcounts[-1]
+        if last.at == now:
+            self.headcounts.pop()
+        self.headcounts.append(Headcount(now, last.workers + workers, last.slots + slots))
+
+
+class OneBell:
+    """News at no cost: one bell for all workers, where each ring wakes one who is idle."""
+
+    def __init__(self, world: World) -> None:
+        self._bell = world.signal()
+        self.ring: Final[Callable[[], None]] = self._bell.ring
+
+    def bell(self, runtime: Runtime) -> Signal:
+        """Return the bell."""
+        return self._bell
+
+    def leave(self, bell: Signal) -> None:
+        """Do nothing: the bell is there for the others."""
+
+
+class OwnBells:
+    """News as live processes get it: each has a bell of its own, and all are told.
+
+    Who is told first changes, as no process is always the fastest. Of retries each worker knows by its own
+    exchanges, as it does live.
+    """
+
+    def __init__(self) -> None:
+        self._bells: deque[Signal] = deque()
+
+    def bell(self, runtime: Runtime) -> Signal:
+        """Return a new bell, in the time of its worker."""
+        bell = runtime.signal()
+        self._bells.append(bell)
+        return bell
+
+    def ring(self) -> None:
+        """Tell all."""
+        for bell in self._bells:
+            bell.ring()
+        self._bells.rotate()
+
+    def leave(self, bell: Signal) -> None:
+        """Tell one no more, who has died."""
+        self._bells.remove(bell)

@@ -19,10 +19,12 @@ def toml_text(data: Mapping[str, Any]) -> str:
     document = tomlkit.document()
     policies: Mapping[str, RetryPolicy] = data["policies"]
     for key, value in data.items():
-        if key not in ("workers", "jobs", "policies", *_LAST):
+        if key not in ("workers", "storage", "jobs", "policies", *_LAST):
             document.add(key, _value(value))
     document.add("compare", _value(list(policies)))
     document.add("workers", _table(data["workers"]))
+    if data["storage"]:
+        document.add("storage", _table(data["storage"]))
     jobs = tomlkit.aot()
     for job in data["jobs"]:
         jobs.append(_table(job))

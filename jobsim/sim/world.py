@@ -12,10 +12,10 @@ from jobsim.core.policy import RetryPolicy
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.core.transitions import FINAL
 from jobsim.runtime.sim import SimRuntime
-from jobsim.sim.clients import arrive
+from jobsim.sim.clients import Clients, Submissions
 from jobsim.sim.scenario import Scenario
 from jobsim.sim.staff import Staff
-from jobsim.sim.stage import BEGAN, Stage
+from jobsim.sim.stage import BEGAN, Headcount, Stage
 from jobsim.storage.base import Storage
 from jobsim.storage.memory_book import Book
 
@@ -24,7 +24,11 @@ STORAGES: Final = ("memory", "sqlite")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run was of and what happened in it; it `ended` with its last event, or when time was up."""
+    """What a run was of and what happened in it; it `ended` with its last event, or when time was up.
+
+    `headcounts` tell how many workers there were, over time; `submissions` what those who enqueue know, and
+    are `None` where all that was offered was acknowledged and nothing enqueued twice: the log tells it.
+    """
 
     scenario: Scenario
     policy: RetryPolicy
@@ -33,6 +37,8 @@ class Run:
     log: EventLog
     began: Instant
     ended: Instant
+    headcounts: tuple[Headcount, ...] = ()
+    submissions: Submissions | None = None
 
 
 @contextmanager
@@ -55,9 +61,10 @@ def run_world(scenario: Scenario, policy: RetryPolicy, seed: int, storage: str =
         ConfigError: there is no such storage.
     """
     with _opened(storage) as store:
-        play = _Play(Stage.of(scenario, policy, seed, store))
+        play = _Play(Stage(scenario, policy, seed, store))
         log = store.log if isinstance(store, Book) else EventLog.of(store.events())
-    return Run(scenario, policy, seed, storage, log, BEGAN, _end(log) if play.finished else play.limit)
+    ended = min(_end(log), play.limit) if play.finished else play.limit
+    return Run(scenario, policy, seed, storage, log, BEGAN, ended, play.headcounts, play.submissions)
 
 
 def _end(log: EventLog) -> Instant:
@@ -84,16 +91,20 @@ class _Play:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self._clients = Clients(stage)
         self.limit = Instant(BEGAN + stage.scenario.horizon + stage.scenario.drain)
         self.finished = False
         stage.world.run(self._direct(stage.world.machine()))
+        self.headcounts = tuple(stage.headcounts)
+        told = self._clients.submissions
+        self.submissions = told if told.offered else None
 
     async def _direct(self, machine: SimRuntime) -> None:
         stage = self._stage
         Staff(stage, machine).start()
-        await machine.together(*(arrive(stage, machine, job) for job in stage.scenario.jobs))
+        await machine.together(*(self._clients.arrive(machine, job) for job in stage.scenario.jobs))
         since = machine.now()
-        while not self._all_final():
+        while self._clients.waiting or not self._all_final():
             left = self.limit - machine.now()
             if left <= 0:
                 return

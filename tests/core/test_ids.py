@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobsim.core.errors import ConfigError
-from jobsim.core.ids import IdMint
+from jobsim.core.ids import IdMint, originals, resubmission
 from jobsim.core.job import KEY_MASK, JobId
 from jobsim.core.streams import Streams
-from jobsim.core.time import MILLISECOND, Instant
+from jobsim.core.time import MILLISECOND, SECOND, Instant
 
 # 48 bits of milliseconds last until the year 10889.
 instants = st.integers(0, 2**48 * MILLISECOND - 1).map(Instant)
@@ -74,3 +74,14 @@ def test_id_refuses_what_is_no_uuid(text: str) -> None:
     """The error shows what an id looks like."""
     with pytest.raises(ConfigError, match="is not a job id; ids look like"):
         JobId.parse(text)
+
+
+def test_resubmission_tells_its_original() -> None:
+    """Of the ids in a log, those of jobs that stand for another are found by their keys, in any order."""
+    mint = IdMint(Streams(2))
+    first, other, lone = (mint.mint(Instant(SECOND * n)) for n in (1, 2, 3))
+    again = [resubmission(first, number, Instant(SECOND * 9)) for number in (1, 2)]
+    assert len({first.key, *(id_.key for id_ in again)}) == 3
+    told = originals([*again[::-1], lone, first, other], times=2)
+    assert told == dict.fromkeys(again, first)
+    assert originals([first, *again], times=1) == {again[0]: first, again[1]: again[0]}

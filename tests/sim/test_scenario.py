@@ -14,9 +14,13 @@ from jobsim.core.policy import RetryPolicy
 from jobsim.core.time import SECOND, Duration, duration
 from jobsim.models import (
     Alternating,
+    Autoscale,
     Batches,
     BoundedPareto,
     Brownout,
+    CallFailures,
+    Clocks,
+    ClockSteps,
     Constant,
     Crashes,
     Deterministic,
@@ -32,13 +36,17 @@ from jobsim.models import (
     Mmpp,
     OnOff,
     Outage,
+    Partition,
+    Pauses,
     Permanent,
     Piecewise,
     Poisson,
     Quantiles,
     Ramp,
     Recorded,
+    Resubmit,
     Spike,
+    StorageModel,
     Weibull,
     Workers,
 )
@@ -153,6 +161,7 @@ jobs = st.lists(
         arrivals=arrivals,
         service=services,
         failures=st.lists(failures, max_size=2),
+        resubmit=st.none() | st.builds(Resubmit, after=positive, times=st.integers(1, 9)),
     ),
     min_size=1,
     max_size=3,
@@ -164,7 +173,50 @@ workers = st.builds(
     slots=st.integers(1, 99),
     lease=positive,
     poll=positive,
+    start_up=durations,
     crash=st.none() | st.builds(Crashes, every=positive, restart_after=durations),
+    pause=st.none() | st.builds(Pauses, every=positive, length=services),
+    clock=st.none()
+    | st.builds(
+        Clocks,
+        offset=durations,
+        drift=st.floats(0, 0.1),
+        steps=st.none() | st.builds(ClockSteps, every=positive, size=positive),
+    ),
+    autoscale=st.none()
+    | st.builds(
+        Autoscale,
+        per_worker=st.integers(1, 99),
+        min=st.integers(0, 1),
+        max=st.integers(99, 999),
+        every=positive,
+        patience=durations,
+    ),
+)
+call_failures = st.none() | st.builds(
+    CallFailures,
+    probability=probabilities,
+    takes=durations,
+    calls=st.lists(st.sampled_from(["enqueue", "exchange", "extend"]), max_size=2),
+)
+storages = st.builds(
+    StorageModel,
+    latency=st.none() | services,
+    busy=call_failures,
+    errors=call_failures,
+    lost_replies=call_failures,
+    partitions=st.lists(
+        st.builds(
+            Partition,
+            start=durations,
+            duration=positive,
+            takes=durations,
+            workers=st.lists(st.integers(1, 9), max_size=2),
+            enqueuers=st.booleans(),
+        ),
+        max_size=2,
+    ),
+    clock=st.sampled_from(["server", "own"]),
 )
 scenarios = st.builds(
     Scenario,
@@ -174,6 +226,7 @@ scenarios = st.builds(
     drain=durations,
     seed=st.integers(-(2**63), 2**63 - 1),
     workers=workers,
+    storage=st.none() | storages,
     jobs=jobs,
     policies=st.dictionaries(words, st.sampled_from(list(PRESETS.values())), min_size=1, max_size=3),
 )
