@@ -35,7 +35,17 @@ if TYPE_CHECKING:
     from jobsim.live.handler import Handler
     from jobsim.live.worker import LiveWorker
     from jobsim.queue import Queue
-    from jobsim.sim import Comparison, Scenario, SimResult, Sweep, compare, simulate, sweep
+    from jobsim.sim import (
+        Comparison,
+        EqualRisk,
+        Scenario,
+        SimResult,
+        Sweep,
+        compare,
+        equal_risk,
+        simulate,
+        sweep,
+    )
 
     __version__: str
 
@@ -51,6 +61,7 @@ __all__ = [
     "Discard",
     "Duration",
     "Equal",
+    "EqualRisk",
     "Exponential",
     "Fixed",
     "Full",
@@ -92,6 +103,7 @@ __all__ = [
     "UnknownKind",
     "compare",
     "current_job",
+    "equal_risk",
     "policies",
     "simulate",
     "sweep",
@@ -111,7 +123,7 @@ _NAMES: Final = {
     "live.handler": "Handler",
     "live.worker": "LiveWorker",
     "queue": "Queue",
-    "sim": "Comparison Scenario SimResult Sweep compare simulate sweep",
+    "sim": "Comparison EqualRisk Scenario SimResult Sweep compare equal_risk simulate sweep",
 }
 _HOMES: Final = {name: f"{__name__}.{home}" for home, names in _NAMES.items() for name in names.split()}
 

@@ -8,7 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from jobsim.sim.calibration import equal_risk
     from jobsim.sim.comparison import Comparison
+    from jobsim.sim.equal_risk_result import EqualRisk
     from jobsim.sim.experiment import compare
     from jobsim.sim.result import SimResult
     from jobsim.sim.scenario import Scenario
@@ -16,14 +18,26 @@ if TYPE_CHECKING:
     from jobsim.sim.sweep_result import Sweep
     from jobsim.sim.sweeping import sweep
 
-__all__ = ["Comparison", "Scenario", "SimResult", "Sweep", "compare", "simulate", "sweep"]
+__all__ = [
+    "Comparison",
+    "EqualRisk",
+    "Scenario",
+    "SimResult",
+    "Sweep",
+    "compare",
+    "equal_risk",
+    "simulate",
+    "sweep",
+]
 
 _HOMES: Final = {
     "Comparison": "comparison",
+    "EqualRisk": "equal_risk_result",
     "Scenario": "scenario",
     "SimResult": "result",
     "Sweep": "sweep_result",
     "compare": "experiment",
+    "equal_risk": "calibration",
     "simulate": "simulation",
     "sweep": "sweeping",
 }
