@@ -41,10 +41,12 @@ if TYPE_CHECKING:
         Scenario,
         SimResult,
         Sweep,
+        Tuned,
         compare,
         equal_risk,
         simulate,
         sweep,
+        tune,
     )
 
     __version__: str
@@ -100,6 +102,7 @@ __all__ = [
     "StorageReadOnly",
     "Stretched",
     "Sweep",
+    "Tuned",
     "UnknownKind",
     "compare",
     "current_job",
@@ -107,6 +110,7 @@ __all__ = [
     "policies",
     "simulate",
     "sweep",
+    "tune",
 ]
 
 _NAMES: Final = {
@@ -123,7 +127,7 @@ _NAMES: Final = {
     "live.handler": "Handler",
     "live.worker": "LiveWorker",
     "queue": "Queue",
-    "sim": "Comparison EqualRisk Scenario SimResult Sweep compare equal_risk simulate sweep",
+    "sim": "Comparison EqualRisk Scenario SimResult Sweep Tuned compare equal_risk simulate sweep tune",
 }
 _HOMES: Final = {name: f"{__name__}.{home}" for home, names in _NAMES.items() for name in names.split()}
 

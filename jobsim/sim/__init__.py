@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from jobsim.sim.simulation import simulate
     from jobsim.sim.sweep_result import Sweep
     from jobsim.sim.sweeping import sweep
+    from jobsim.sim.tuned import Tuned
+    from jobsim.sim.tuning import tune
 
 __all__ = [
     "Comparison",
@@ -24,10 +26,12 @@ __all__ = [
     "Scenario",
     "SimResult",
     "Sweep",
+    "Tuned",
     "compare",
     "equal_risk",
     "simulate",
     "sweep",
+    "tune",
 ]
 
 _HOMES: Final = {
@@ -36,10 +40,12 @@ _HOMES: Final = {
     "Scenario": "scenario",
     "SimResult": "result",
     "Sweep": "sweep_result",
+    "Tuned": "tuned",
     "compare": "experiment",
     "equal_risk": "calibration",
     "simulate": "simulation",
     "sweep": "sweeping",
+    "tune": "tuning",
 }
 
 

@@ -20,6 +20,7 @@ _FIXED: Final = {
     "description": "changes nothing that is measured",
     "expect": "changes nothing that is measured",
     "sweep": "is the matrix itself",
+    "tune": "changes nothing that is measured",
     "seed": "is the same in all cells, so that they meet the same random numbers",
     "compare": "is no key of its own: every policy is run in every cell",
     "policies": "is too much at once: name a policy and its key, as in policies.oban.max_attempts",

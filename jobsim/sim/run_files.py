@@ -20,7 +20,7 @@ from jobsim.sim.scenario import Scenario
 FORMAT: Final = 1
 _ENGINE: Final = ("analysis", "core", "models", "runtime", "sim", "storage", "worker")
 _LIBRARIES: Final = ("numpy", "simpy")
-_NOT_MEASURED: Final = {"schema_", "name", "description", "seed", "policies", "expect", "sweep"}
+_NOT_MEASURED: Final = {"schema_", "name", "description", "seed", "policies", "expect", "sweep", "tune"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,11 @@ from jobsim.models.problems import Problem, problems
 from jobsim.models.service import Service
 from jobsim.models.storage import StorageModel
 from jobsim.models.workers import Workers
-from jobsim.policies import named
+from jobsim.policies import PRESETS, named
 from jobsim.sim.expectations import ExpectationsField
 from jobsim.sim.matrix import Matrix
 from jobsim.sim.policy_tables import DEFAULT_COMPARE, labelled, read_policies
+from jobsim.sim.space import Goal
 from jobsim.sim.toml_source import TomlSource
 from jobsim.sim.tree import check_path, put
 
@@ -117,7 +118,7 @@ class Scenario(Model):
 
     Jobs arrive until `horizon`; the run goes on until every job is final, at most `drain` longer. Without
     `storage`, calls to the store take no time and work. `expect` is what comparisons are held to, `sweep`
-    what a sweep varies.
+    what a sweep varies, `tune` what a search for a policy is for.
     """
 
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -132,6 +133,7 @@ class Scenario(Model):
     policies: _PoliciesField = default(DEFAULT_COMPARE)
     expect: ExpectationsField = default(())
     sweep: Matrix | None = None
+    tune: Goal | None = None
 
     @field_validator("schema_", mode="before")
     @classmethod
@@ -207,19 +209,25 @@ class Scenario(Model):
             scenario = cls.model_validate(data, context=file_context(source.name))
         except ValidationError as error:
             raise source.error([*found, *problems(error, cls, also=("compare",))]) from None
-        found += scenario.unusable_cells()
+        found += scenario.unusable()
         if found:
             raise source.error(found)
         return scenario
 
-    def unusable_cells(self) -> list[Problem]:
-        """Return what is wrong with the first cell of `sweep` that makes no scenario."""
+    def unusable(self) -> list[Problem]:
+        """Return what is wrong with the tables `sweep` and `tune`, which refer to the others."""
+        found = []
         try:
             if self.sweep is not None:
                 self.sweep.cells(self, from_file=True)
         except ConfigError as error:
-            return [Problem(("sweep",), str(error))]
-        return []
+            found.append(Problem(("sweep",), str(error)))
+        try:
+            if self.tune is not None:
+                self.tune.check({**PRESETS, **self.policies})
+        except ConfigError as error:
+            found.append(Problem(("tune",), str(error)))
+        return found
 
     def to_toml(self) -> str:
         """Return the scenario as TOML text that `from_text` reads back as an equal one.

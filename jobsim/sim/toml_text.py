@@ -10,7 +10,7 @@ from jobsim.core.policy import RetryPolicy
 from jobsim.policies import PRESETS
 from jobsim.sim.policy_tables import policy_table
 
-_LAST: Final = ("expect", "sweep")
+_LAST: Final = ("expect", "sweep", "tune")
 """The tables that stand at the end, where they are not empty."""
 
 
