@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from jobsim.core.time import Duration, Instant
     from jobsim.live.context import JobContext, current_job
     from jobsim.live.handler import Handler
+    from jobsim.live.rehearsal import Rehearsal
     from jobsim.live.worker import LiveWorker
     from jobsim.queue import Queue
     from jobsim.sim import (
@@ -88,6 +89,7 @@ __all__ = [
     "Proportional",
     "Queue",
     "Rate",
+    "Rehearsal",
     "RetryAfter",
     "RetryPolicy",
     "Scenario",
@@ -125,6 +127,7 @@ _NAMES: Final = {
     "core.time": "Duration Instant",
     "live.context": "JobContext current_job",
     "live.handler": "Handler",
+    "live.rehearsal": "Rehearsal",
     "live.worker": "LiveWorker",
     "queue": "Queue",
     "sim": "Comparison EqualRisk Scenario SimResult Sweep Tuned compare equal_risk simulate sweep tune",

@@ -1,9 +1,10 @@
 """The face of a live queue: handlers are declared on it, jobs go in, workers run them."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from jobsim.core.errors import ConfigError, NotFound
 from jobsim.core.job import DEFAULT_QUEUE, Conflict, Job, JobId
@@ -23,6 +24,9 @@ from jobsim.live.terms import Settings, Terms
 from jobsim.live.worker import LiveWorker, WorkerOptions, checked_concurrency
 from jobsim.storage.base import Storage
 from jobsim.worker.settings import WorkerSettings, retained
+
+if TYPE_CHECKING:
+    from jobsim.live.rehearsal import Rehearsal
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -274,6 +278,25 @@ class Queue:
         if found is None:
             raise NotFound(f"there is no job {job} in this queue")
         return found
+
+    @contextmanager
+    def testing(self, *, inline: bool = False) -> Iterator["Rehearsal"]:
+        """Rehearse the queue in a test: nothing is stored but in memory, and the test moves the clock.
+
+        With `inline` a job runs as it is enqueued, if it is due. What is enqueued with a `connection` is
+        there at once. Not for a process that has a worker of this queue.
+        """
+        from jobsim.live.rehearsal import Clocked, Rehearsal  # late: it loads SimPy
+
+        here = Clocked()
+        rehearsal = Rehearsal(here, self, inline=inline)
+        here.workers = (rehearsal,)
+        pid = os.getpid()
+        before, self._presences[pid] = self._here, here
+        try:
+            yield rehearsal
+        finally:
+            self._presences[pid] = before
 
     def worker(
         self,

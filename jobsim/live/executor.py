@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from jobsim.core.errors import UnknownKind, did_you_mean
 from jobsim.core.job import Lease
 from jobsim.core.outcome import Lost, Outcome, Released, Succeeded, TimedOut
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.live.context import JobContext
 from jobsim.live.handler import Handler
-from jobsim.live.outcomes import raised, run_async, run_sync
+from jobsim.live.outcomes import raised, run_async, run_sync, unknown
 from jobsim.live.processes import Child, Children
 from jobsim.live.terms import Terms
 from jobsim.live.threads import GRACE_S, HandlerThreads, LoopThread
@@ -58,7 +57,7 @@ class HandlerExecutor:
         try:
             handler = self._handlers.get(lease.kind)
             if handler is None:
-                outcome = self._unknown(lease)
+                outcome = unknown(lease, self._handlers)
             elif self._free or await self._vacant(lease):
                 outcome = await self._run(handler, lease)
         finally:
@@ -77,10 +76,6 @@ class HandlerExecutor:
         self.children.close()
         if self._loop_thread is not None:
             self._loop_thread.close()
-
-    def _unknown(self, lease: Lease) -> Outcome:
-        hint = did_you_mean(lease.kind, self._handlers)
-        return raised(UnknownKind(f"this worker has no handler for {lease.kind!r}{hint}"), JobContext(lease))
 
     async def _vacant(self, lease: Lease) -> bool:
         """Wait for one of the handlers that overran their time to end; `False` when that takes too long."""

@@ -1,10 +1,12 @@
 """What a handler does, as an outcome: what it returns, raises, or asks for."""
 
 import logging
+from collections.abc import Iterable
 from inspect import isawaitable, iscoroutine
 from typing import Any, Final
 
-from jobsim.core.errors import PayloadError, UnknownKind
+from jobsim.core.errors import PayloadError, UnknownKind, did_you_mean
+from jobsim.core.job import Lease
 from jobsim.core.outcome import (
     SUCCEEDED,
     Cancel,
@@ -58,6 +60,12 @@ def _returned(handler: Handler[..., Any], value: Any) -> Outcome:
     if not handler.terms.keep_result:
         return SUCCEEDED
     return Succeeded(encode(value, f"the result of {handler.kind}", handler.terms.payload_limit))
+
+
+def unknown(lease: Lease, known: Iterable[str]) -> Outcome:
+    """Return what it means that there is no handler for the lease's kind."""
+    hint = did_you_mean(lease.kind, known)
+    return raised(UnknownKind(f"this worker has no handler for {lease.kind!r}{hint}"), JobContext(lease))
 
 
 def raised(error: BaseException, context: JobContext) -> Outcome:

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,7 @@ from jobsim.storage.sqlite_url import file_and_options
 _FRESH: Final = 60 * SECOND
 
 if TYPE_CHECKING:
+    from jobsim.live.rehearsal import Rehearsal
     from jobsim.live.worker import LiveWorker
 
 _KNOWN: Final = (
@@ -126,9 +128,12 @@ class Presence:
     A forked child needs another. It shares no connection with its parent, and mints no id twice.
     """
 
+    rehearsed = False
+    """Whether it is one for tests, that keeps even what is enqueued through a connection."""
+
     def __init__(self, where: Address | Storage, *, forked: bool = False) -> None:
         self.mint = IdMint(Streams())
-        self.workers: WeakSet[LiveWorker] = WeakSet()
+        self.workers: Collection[LiveWorker | Rehearsal] = WeakSet()
         self.where = where
         self._forked = forked
         self._lock = threading.Lock()
