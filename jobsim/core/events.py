@@ -64,13 +64,15 @@ class EventLog:
     """Events in 41 bytes each: what the memory store appends to and the analysis reads.
 
     The tables `jobs`, `workers` and `whys` give the meaning of the numbers in the records; workers and
-    whys enter them by being looked up in `worker_numbers` and `why_numbers`.
+    whys enter them by being looked up in `worker_numbers` and `why_numbers`. A store appends records to
+    `fresh`, packed; `join` adds them to the others, which saves memory.
     """
 
-    __slots__ = ("jobs", "records", "why_numbers", "whys", "worker_numbers", "workers")
+    __slots__ = ("_joined", "fresh", "jobs", "why_numbers", "whys", "worker_numbers", "workers")
 
     def __init__(self) -> None:
-        self.records = bytearray()
+        self._joined = bytearray()
+        self.fresh: Final[list[bytes]] = []
         self.jobs: list[JobId] = []
         self.workers: list[WorkerId | None] = [None]
         self.whys: list[Why] = [Why()]
@@ -94,14 +96,26 @@ class EventLog:
                 log.why_numbers[e.why],
                 CODE[e.kind],
             )
+        log.join()
         return log
+
+    @property
+    def records(self) -> bytearray:
+        """All records, one after the other."""
+        self.join()
+        return self._joined
+
+    def join(self) -> None:
+        """Join the `fresh` records to the others."""
+        self._joined += b"".join(self.fresh)
+        self.fresh.clear()
 
     def append(self, *record: int) -> None:
         """Append one record, its fields in the order of `RECORD`."""
-        self.records.extend(RECORD.pack(*record))
+        self.fresh.append(RECORD.pack(*record))
 
     def __len__(self) -> int:
-        return len(self.records) // RECORD.size
+        return len(self._joined) // RECORD.size + len(self.fresh)
 
     def __iter__(self) -> Iterator[Event]:
         return self.since(0)

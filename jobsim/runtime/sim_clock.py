@@ -7,8 +7,8 @@ events and resources run beside tasks, in one order.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from heapq import heappop, heappush
-from typing import Any, Final, Protocol
+from heapq import heappop, heappush, heappushpop
+from typing import Any, Final, Protocol, cast
 
 import simpy
 from simpy.events import NORMAL, URGENT, Event, EventPriority
@@ -66,6 +66,11 @@ class Task:
             self.alive, self.turn = False, _NEVER
             if self.waits is not None and not isinstance(self.waits, Event):
                 self.waits.leave(self)
+
+    def throw(self) -> Any:
+        """Raise the error of an interrupt where it waits, and return what it waits for then."""
+        error, self.error, self.waits = self.error, None, None
+        return self.coroutine.throw(cast("BaseException", error))
 
     def end(self, raised: BaseException) -> None:
         """Note what its coroutine has `raised`; when it returns, that is `StopIteration`."""
@@ -130,30 +135,27 @@ class Clock(simpy.Environment):
             RuntimeError: nothing is left to happen.
         """
         queue, eid = self._tasks, self._eid
-        while root.alive and queue:
-            task = queue[0][3]
+        entry = heappop(queue)
+        while root.alive:
+            now, _, turn, task = entry
             if task.__class__ is not Task:
+                heappush(queue, entry)
                 self.step()
-                continue
-            now, _, turn, _ = heappop(queue)
-            if task.turn != turn:
-                continue
-            self._now, self.active = now, task
-            try:
-                if task.error is None:
-                    wait = task.coroutine.send(task.said)
+            elif task.turn == turn:
+                self._now, self.active = now, task
+                try:
+                    wait = task.coroutine.send(task.said) if task.error is None else task.throw()
+                except BaseException as raised:  # noqa: BLE001  # whoever is told of the end raises it
+                    task.end(raised)
                 else:
-                    error, task.error, task.waits = task.error, None, None
-                    wait = task.coroutine.throw(error)
-            except BaseException as error:  # noqa: BLE001  # whoever is told of the end raises it
-                task.end(error)
-                continue
-            if not task.alive:
-                pass  # it has killed itself
-            elif isinstance(wait, int):
-                task.turn = turn = next(eid)
-                heappush(queue, (now + wait, NORMAL, turn, task))
-            elif wait is not WOKEN:
-                task.wait_for(wait)
+                    if isinstance(wait, int) and task.alive:
+                        task.turn = turn = next(eid)
+                        entry = heappushpop(queue, (now + wait, NORMAL, turn, task))
+                        continue
+                    if wait is not WOKEN and task.alive:
+                        task.wait_for(wait)
+            if not queue:
+                break
+            entry = heappop(queue)
         if root.alive:
             raise RuntimeError(f"{root.name} waits for what nothing will bring about")

@@ -20,6 +20,7 @@ from jobsim.storage.memory_rows import Row
 
 _REFUSE: Final = CODE[Kind.REFUSE]
 _RELEASE: Final = Kind.RELEASE  # to look up a member of an enum costs as much as a call
+_MANY: Final = 4_096  # packed records take twice the space of those that are joined
 _NO_WHY: Final = 0  # the number that every log gives to no reason
 _pack: Final = RECORD.pack
 _tuple: Final = tuple.__new__
@@ -36,23 +37,20 @@ class Book(Jobs):
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
         """Accept `jobs`, all or none, and return their ids in order."""
-        ids = list(map(_id, jobs))
-        highest = self._highest
-        for id_ in ids:
-            if id_ <= highest:
+        highest, keyed = self._highest, False
+        for new in jobs:
+            if new.id <= highest:
+                ids = list(map(_id, jobs))
                 self._table.check_new(ids)
-                highest = max(*ids, self._highest)
-                break
-            highest = id_
-        for new in jobs:
+                highest = max(*ids, highest)
+            else:
+                highest = new.id
             if new.unique_key is not None:
-                self._keys.check(jobs)
-                self._highest = highest
-                return [self._accept_keyed(new, now) for new in jobs]
+                keyed = True
+        if keyed:
+            self._keys.check(jobs)
         self._highest = highest
-        for new in jobs:
-            self._accept(new, now)
-        return ids
+        return [self._accept_keyed(new, now) if keyed else self._accept(new, now).id for new in jobs]
 
     def _accept_keyed(self, new: NewJob, now: Instant) -> JobId:
         """Accept a job, unless another stands for it, and return which."""
@@ -209,6 +207,8 @@ class Book(Jobs):
         now: Instant,
     ) -> tuple[list[bool], list[Lease], Instant | None]:
         """Settle, then claim; return what `settle`, `claim` and `next_due` would."""
+        if len(self._fresh) > _MANY:
+            self.log.join()
         settled = self.settle(settlements, now) if settlements else []
         return settled, self.claim(worker, queues, limit, lease, now), self.next_due(queues)
 

@@ -31,7 +31,8 @@ class Jobs:
         self._table = table = Table()
         self.log: Final = table.log
         self._rows, self._steps = table.rows, table.steps
-        self._append = self.log.records.extend
+        self._fresh = self.log.fresh
+        self._append = self._fresh.append
         self._whys, self._workers = self.log.why_numbers, self.log.worker_numbers
         self._lines: dict[str, Line] = {}
         self._running: dict[int, Row] = {}  # by `Lease.key`

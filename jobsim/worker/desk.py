@@ -104,13 +104,9 @@ class Desk:
         Either comes after the finished attempt has been settled, durably.
         """
         if finished is not None:
-            lease, held = finished.lease, self.held
-            if held.get(lease.key) is lease:
-                del held[lease.key]
-            else:
-                self.let_go(lease)
+            self.let_go(finished.lease)
             self._finished.append(finished)
-            if self._gathering and (not held or len(self._finished) >= _COMPANY):
+            if self._gathering and (not self.held or len(self._finished) >= _COMPANY):
                 self._gathered.ring()
         self._look = True
         while not self._leases:
@@ -121,7 +117,8 @@ class Desk:
             elif self._closed:
                 return None
             else:
-                await self._be_idle()
+                await self._wait(self._bell)
+                self._look = True
         return self._leases.popleft()
 
     async def _stand_in_line(self) -> None:
@@ -129,27 +126,21 @@ class Desk:
         await self._wait(self._line)
         self._in_line -= 1
 
-    async def _be_idle(self) -> None:
-        await self._wait(self._bell)
-        self._look = True
-
     async def _exchange(self) -> None:
         """Settle all that is finished, claim for this slot and all in line, and see what is due next."""
         self._busy, self._look = True, False
         if self._patience and self.held and not self._closed:
             await self._gather()
-        served = self._in_line
-        batch, self._finished = self._finished, []
-        self._in_flight = batch
+        served, batch = self._in_line, self._finished
+        self._finished, self._in_flight = [], batch
         limit = 0
         if not self._closed:
             limit = 1 + served
             self._bell.forget()
         now = self._now()
-        exchange = self._storage.exchange
         try:
             settled, leases, due = await self._call(
-                exchange, batch, self._name, self._queues, limit, self._lease, now
+                self._storage.exchange, batch, self._name, self._queues, limit, self._lease, now
             )
         except RETRIED as error:
             settled, leases, due = await self._calls.again(error, self._exchange_late, batch, limit)
@@ -159,13 +150,13 @@ class Desk:
         self._patience = Duration(min((ended - now) // _SHARE, _LONGEST)) if ended > now else _NO_TIME
         if False in settled:
             _refused(batch, settled)
-        held, ready = self.held, self._leases
+        held = self.held
         for lease in leases:
             if self._closed or lease.key in held:
                 self._receive_late(lease)
             else:
                 held[lease.key] = lease
-                ready.append(lease)
+                self._leases.append(lease)
         if due is None or due > now or len(leases) < limit:
             self._foresee(due, now, ended)
         else:
@@ -224,10 +215,12 @@ class Desk:
 
     def let_go(self, lease: Lease) -> bool:
         """Hold `lease` no longer; `False` where it was not held, or under another token."""
-        held = self.held.get(lease.key)
-        if held is None or held.token != lease.token:
+        held = self.held.pop(lease.key, None)
+        if held is None:
             return False
-        del self.held[lease.key]
+        if held is not lease and held.token != lease.token:
+            self.held[lease.key] = held
+            return False
         return True
 
     def lose(self, lease: Lease) -> None:
