@@ -11,6 +11,7 @@ from jobsim.models.enqueuers import Resubmit
 from jobsim.models.failures import Brownout, FailureModel, Independent, Outage, Permanent
 from jobsim.models.failures_base import Condition, Failure, Fault, Slowing
 from jobsim.models.failures_phased import Alternating, GilbertElliott
+from jobsim.models.recorded import InOrder, Replayed, ReplayedService, TraceFile
 from jobsim.models.service import (
     Constant,
     Erlang,
@@ -23,6 +24,7 @@ from jobsim.models.service import (
 from jobsim.models.service_base import Distribution
 from jobsim.models.service_bounded import BoundedPareto, Empirical, Quantiles
 from jobsim.models.storage import CallFailures, Partition, StorageModel
+from jobsim.models.traces import Trace
 from jobsim.models.workers import Autoscale, Crashes, Pauses, Workers
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "Fault",
     "Gamma",
     "GilbertElliott",
+    "InOrder",
     "Independent",
     "Listed",
     "Lognormal",
@@ -63,11 +66,15 @@ __all__ = [
     "Quantiles",
     "Ramp",
     "Recorded",
+    "Replayed",
+    "ReplayedService",
     "Resubmit",
     "Service",
     "Slowing",
     "Spike",
     "StorageModel",
+    "Trace",
+    "TraceFile",
     "Weibull",
     "Workers",
 ]

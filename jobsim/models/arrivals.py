@@ -22,6 +22,7 @@ from jobsim.models.fields import (
     default,
 )
 from jobsim.models.problems import shown
+from jobsim.models.recorded import Replayed
 
 
 class Poisson(Model):
@@ -110,7 +111,17 @@ def _recorded(file: str) -> Iterator[Duration]:
 
 
 Single = Annotated[
-    Poisson | Deterministic | Listed | Recorded | Diurnal | Ramp | Spike | Piecewise | Mmpp | OnOff,
+    Poisson
+    | Deterministic
+    | Listed
+    | Recorded
+    | Replayed
+    | Diurnal
+    | Ramp
+    | Spike
+    | Piecewise
+    | Mmpp
+    | OnOff,
     Field(discriminator="process"),
 ]
 
@@ -146,6 +157,17 @@ class Batches(Model):
 
 
 Arrivals = Annotated[
-    Poisson | Deterministic | Listed | Recorded | Diurnal | Ramp | Spike | Piecewise | Mmpp | OnOff | Batches,
+    Poisson
+    | Deterministic
+    | Listed
+    | Recorded
+    | Replayed
+    | Diurnal
+    | Ramp
+    | Spike
+    | Piecewise
+    | Mmpp
+    | OnOff
+    | Batches,
     Field(discriminator="process"),
 ]

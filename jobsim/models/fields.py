@@ -158,6 +158,15 @@ def _file(value: Any, info: ValidationInfo) -> str:
     return str(info.context["folder"] / value if info.context else value)
 
 
+def _files(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    several = value if isinstance(value, (list, tuple)) and value else [value]
+    return tuple(_file(one, info) for one in several)
+
+
+def _as_written(files: tuple[str, ...]) -> str | list[str]:
+    return files[0] if len(files) == 1 else list(files)
+
+
 ErrorLike = Error | type[BaseException] | str
 """What people may write for an error: a class, or ``"ConnectionError: refused"``; a class that is not
 built in may name its bases, as in ``"stripe.CardError < stripe.StripeError: declined"``."""
@@ -256,6 +265,18 @@ if TYPE_CHECKING:
         def __get__(self, model: object, owner: type | None = None) -> str: ...
         def __set__(self, model: object, value: str | Path) -> None: ...
 
+    class FilesField:
+        """Written as a path or a list of paths, read as a tuple of them; see `FileField`."""
+
+        def __get__(self, model: object, owner: type | None = None) -> tuple[str, ...]: ...
+        def __set__(self, model: object, value: str | Path | Sequence[str | Path]) -> None: ...
+
+    class OptionalFilesField:
+        """As `FilesField`; or `None`."""
+
+        def __get__(self, model: object, owner: type | None = None) -> tuple[str, ...] | None: ...
+        def __set__(self, model: object, value: str | Path | Sequence[str | Path] | None) -> None: ...
+
     class ErrorField:
         """Written as an `ErrorLike`, read as an `Error`."""
 
@@ -279,4 +300,11 @@ else:
     LevelPairField = tuple[LevelField, LevelField]
     PositivePairField = tuple[PositiveField, PositiveField]
     FileField = Annotated[str, PlainValidator(_file), _TEXT]
+    FilesField = Annotated[
+        tuple[str, ...],
+        PlainValidator(_files),
+        PlainSerializer(_as_written),
+        WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}}),
+    ]
+    OptionalFilesField = FilesField | None
     ErrorField = Annotated[Error, PlainValidator(as_error), PlainSerializer(error_text), _TEXT]

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from jobsim.core.errors import ConfigError
 from jobsim.core.time import MAX_DURATION, Duration
 from jobsim.models.fields import DurationField, PositiveField
+from jobsim.models.recorded import InOrder, ReplayedService
 from jobsim.models.service_base import Distribution
 from jobsim.models.service_bounded import BoundedPareto, Empirical, Quantiles
 
@@ -187,6 +188,8 @@ Service = Annotated[
     | Weibull
     | BoundedPareto
     | Empirical
-    | Quantiles,
+    | Quantiles
+    | InOrder
+    | ReplayedService,
     Field(discriminator="dist"),
 ]

@@ -16,10 +16,15 @@ Numbers = Callable[[int, int], Sequence[float]]
 
 
 class Draw(NamedTuple):
-    """A number that is drawn: for each attempt, or once for all attempts of a job."""
+    """A number that is drawn: for each attempt, or once for all attempts of a job.
+
+    With `placed` it is that of a job of this kind, with its place among those of the kind, from 1, added; no
+    place for a job that was not foreseen.
+    """
 
     purpose: str
     of_job: bool = False
+    placed: str | None = None
 
 
 class Draws:
@@ -31,6 +36,7 @@ class Draws:
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
         self._ahead: dict[tuple[Draw, ...], dict[int, tuple[float, ...]]] = {}
+        self._places: dict[str, dict[int, int]] = {}
 
     def numbers(self, drawn: tuple[Draw, ...]) -> Numbers:
         """Return what gives a number for each of `drawn`."""
@@ -48,12 +54,24 @@ class Draws:
 
     def _number(self, draw: Draw) -> Callable[[int, int], float]:
         number = self._streams.numbers(draw.purpose)
-        return (lambda key, _: number(key)) if draw.of_job else number
+        if draw.placed is None:
+            return (lambda key, _: number(key)) if draw.of_job else number
+        places = self._places.setdefault(draw.placed, {})
+        return lambda key, attempt: places.get(key, 0) + number(key, 0 if draw.of_job else attempt)
 
     def foresee(self, drawn: tuple[Draw, ...], keys: NDArray[np.uint64]) -> None:
         """Draw the numbers of the first attempts of the jobs with `keys`."""
         ahead = self._ahead.setdefault(drawn, {})
         if len(ahead) > KEPT:
             ahead.clear()
-        columns = [self._streams.numbers_of(d.purpose, keys, 0 if d.of_job else 1) for d in drawn]
+        columns = [self._column(draw, keys) for draw in drawn]
         ahead.update(zip(keys.tolist(), zip(*columns, strict=True), strict=True))
+
+    def _column(self, draw: Draw, keys: NDArray[np.uint64]) -> list[float]:
+        numbers = self._streams.numbers_of(draw.purpose, keys, 0 if draw.of_job else 1)
+        if draw.placed is None:
+            return numbers
+        places = self._places.setdefault(draw.placed, {})
+        following = range(len(places) + 1, len(places) + 1 + len(keys))
+        places.update(zip(keys.tolist(), following, strict=True))
+        return [place + number for place, number in zip(following, numbers, strict=True)]

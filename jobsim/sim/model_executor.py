@@ -8,6 +8,7 @@ from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import MAX_DURATION, Duration, Instant
 from jobsim.models.failures_base import Condition, Failure, Slowing
 from jobsim.models.failures_phased import Phased
+from jobsim.models.recorded import AsRecorded
 from jobsim.runtime.machine import Machine
 from jobsim.runtime.sim import SimRuntime
 from jobsim.sim.draws import Draw, Draws
@@ -44,7 +45,8 @@ def condition(model: Failure, streams: Streams, owner: str) -> Condition:
 def drawn(job: JobClass) -> tuple[Draw, ...]:
     """Return what is drawn for an attempt of a kind of job: its service time, and a number each failure."""
     failures = [Draw(f"{Purpose.FAILURE}:{place}", model.of_job) for place, model in enumerate(job.failures)]
-    return (Draw(Purpose.SERVICE), *failures)
+    placed = job.kind if isinstance(job.service, AsRecorded) else None
+    return (Draw(Purpose.SERVICE, of_job=placed is not None, placed=placed), *failures)
 
 
 class ModelExecutor:

@@ -42,6 +42,7 @@ from jobsim.sim.matrix import Matrix
 from jobsim.sim.policy_tables import DEFAULT_COMPARE, labelled, read_policies
 from jobsim.sim.space import Goal
 from jobsim.sim.toml_source import TomlSource
+from jobsim.sim.trace_table import TABLE, with_trace
 from jobsim.sim.tree import check_path, put
 
 SCHEMA: Final = 1
@@ -205,10 +206,14 @@ class Scenario(Model):
             )
         policies, found = read_policies(data.pop("compare", None), data.pop("policies", None))
         data["policies"] = policies or DEFAULT_COMPARE
+        context = file_context(source.name)
+        data, untraced = with_trace(data, context)
+        if untraced:
+            raise source.error([*found, *untraced])
         try:
-            scenario = cls.model_validate(data, context=file_context(source.name))
+            scenario = cls.model_validate(data, context=context)
         except ValidationError as error:
-            raise source.error([*found, *problems(error, cls, also=("compare",))]) from None
+            raise source.error([*found, *problems(error, cls, also=("compare", TABLE))]) from None
         found += scenario.unusable()
         if found:
             raise source.error(found)

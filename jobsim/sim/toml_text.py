@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import tomlkit
-from tomlkit.items import Item, Table
+from tomlkit.items import Array, Item, Table, Trivia, Whitespace
 
 from jobsim.core.policy import RetryPolicy
 from jobsim.policies import PRESETS
@@ -57,11 +57,14 @@ def _value(value: Any) -> Item:
                 if entry is not None:
                     inline.add(key, _value(entry))
             return inline
-        case list() | tuple():
+        case list() | tuple() if any(isinstance(entry, dict) for entry in value):
             array = tomlkit.array()
             for entry in value:
                 array.append(_value(entry))
-            return array.multiline(any(isinstance(entry, dict) for entry in value))
+            return array.multiline(multiline=True)
+        case list() | tuple():  # at once: tomlkit appends to an array by going through it
+            items = [piece for entry in value for piece in (_value(entry), Whitespace(", "))]
+            return Array(items[:-1], Trivia())
         case _:
             item: Item = tomlkit.item(value)
             return item

@@ -58,7 +58,9 @@ error = "LookupError: gone"
 """
 
 FAILURES = "independent, outage, brownout, permanent, alternating, gilbert_elliott"
-PROCESSES = "poisson, deterministic, list, trace, diurnal, ramp, spike, piecewise, mmpp, on_off, batches"
+PROCESSES = (
+    "poisson, deterministic, list, trace, replay, diurnal, ramp, spike, piecewise, mmpp, on_off, batches"
+)
 
 
 def told(text: str) -> list[str]:
@@ -101,7 +103,7 @@ def test_the_valid_file_is_valid() -> None:
         ('"1h"', "true", "4: horizon: True is not a duration; write for example '5s' or '1h30m'"),
         ("seed = 1", "sead = 1", "6: sead: unknown key (did you mean 'seed'?)"),
         ("seed = 1", "bananas = 1", "6: bananas: unknown key; known here: schema, name, description, "
-         "horizon, drain, seed, workers, storage, jobs, policies, expect, sweep, tune, compare"),
+         "horizon, drain, seed, workers, storage, jobs, policies, expect, sweep, tune, compare, trace"),
         ("seed = 1", "seed = 1.5", "6: seed: must be a whole number, not 1.5"),
         ("seed = 1", 'seed = "1"', "6: seed: must be a whole number, not '1'"),
         ("seed = 1", "comparee = []", "6: comparee: unknown key (did you mean 'compare'?)"),
@@ -152,7 +154,7 @@ def test_the_valid_file_is_valid() -> None:
         ('every = "1s"', 'every = "0s"', "38: jobs.1.arrivals.every: must be longer than zero, at least a microsecond: '0s'"),
         ('every = "1s"', 'every = "1s"\njobs = 0', "39: jobs.1.arrivals.jobs: must be at least 1, not 0"),
         ('"lognormal"', '"normal"', "21: jobs.0.service.dist: 'normal' is not one of constant, exponential, lognormal, erlang, gamma, "
-         "weibull, bounded_pareto, empirical, quantiles (did you mean 'lognormal'?)"),
+         "weibull, bounded_pareto, empirical, quantiles, in_order, replay (did you mean 'lognormal'?)"),
         ('dist = "lognormal", mean = "250ms", cv = 1.0', 'dist = "weibull", mean = "1s", shape = 1, cv = 1', "21: jobs.0.service: is given by its mean and one of shape and cv"),
         ('dist = "lognormal", mean = "250ms", cv = 1.0', 'dist = "bounded_pareto", alpha = 1, low = "2s", high = "1s"', "21: jobs.0.service: low (2s) must be below high (1s)"),
         ('dist = "lognormal", mean = "250ms", cv = 1.0', 'dist = "quantiles", points = [[0, "1s"], [0.5, 2], [1]]', "21: jobs.0.service.points.1.1: 2 has no unit; write for example '2s'\n"
