@@ -65,6 +65,7 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(PY) docs/state_diagram.py
 	$(PY) docs/policy_tables.py
+	$(PY) docs/model_tables.py
 
 clean:
 	rm -rf .venv .venv-latest build dist reports *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,7 +1,7 @@
 """Writes the tables of policies.md from the code: ``python docs/policy_tables.py``."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from inspect import getdoc, getsource
 from pathlib import Path
@@ -34,19 +34,22 @@ JITTERS = {
 }
 RETRIES = (1, 5, 10)
 
+Tables = Mapping[str, Callable[[], Iterable[Sequence[str]]]]
+"""What gives the rows of each table, by name; the first are the headings."""
+
 
 def backoffs() -> Iterator[Sequence[str]]:
     """Yield the rows of the table of backoffs."""
     yield "backoff", "delay before a retry", "source"
     for kind in BACKOFFS:
-        yield f"`{kind.__name__}`", *_described(kind)
+        yield f"`{kind.__name__}`", *described(kind)
 
 
 def jitters() -> Iterator[Sequence[str]]:
     """Yield the rows of the table of jitters."""
     yield "`jitter=`", "what becomes of the delay", "source"
     for written, kind in JITTERS.items():
-        yield f"`{written}`", *_described(kind)
+        yield f"`{written}`", *described(kind)
 
 
 def presets() -> Iterator[Sequence[str]]:
@@ -74,7 +77,7 @@ def _waits(policy: RetryPolicy) -> Iterator[str]:
         yield time_span(column.min(), column.max()) if retry <= granted else ""
 
 
-def _described(kind: type) -> tuple[str, str]:
+def described(kind: type) -> tuple[str, str]:
     """Return what a docstring says first, and its source."""
     text = _joined(getdoc(kind) or "", paragraphs=True)
     meaning, _, source = text.partition("Source: ")
@@ -88,16 +91,16 @@ def _joined(text: str, *, paragraphs: bool = False) -> str:
     return joined if paragraphs else joined.removeprefix("Source: ")
 
 
-TABLES: dict[str, Callable[[], Iterable[Sequence[str]]]] = {
+TABLES: Tables = {
     "backoffs": backoffs,
     "jitters": jitters,
     "presets": presets,
 }
 
 
-def with_tables(page: str) -> str:
+def with_tables(page: str, tables: Tables) -> str:
     """Return the text of a page with its tables as the code has them now."""
-    return PLACE.sub(lambda place: f"{place[1]}{_markdown(TABLES[place[2]]())}{place[3]}", page)
+    return PLACE.sub(lambda place: f"{place[1]}{_markdown(tables[place[2]]())}{place[3]}", page)
 
 
 def _markdown(rows: Iterable[Sequence[str]]) -> str:
@@ -107,4 +110,4 @@ def _markdown(rows: Iterable[Sequence[str]]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), TABLES), encoding="utf-8")

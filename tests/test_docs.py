@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,31 @@ def test_tables_of_policies_are_the_codes() -> None:
     """They are what `make docs` would write."""
     script = runpy.run_path(str(ROOT / "docs" / "policy_tables.py"))
     text = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
-    assert script["with_tables"](text) == text
+    assert script["with_tables"](text, script["TABLES"]) == text
     assert all(f"| `{name}` |" in text for name in jobsim.policies.PRESETS)
+
+
+def test_tables_of_models_are_the_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are what `make docs` would write, and their examples make models."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    script = runpy.run_path(str(ROOT / "docs" / "model_tables.py"))
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    assert script["with_tables"](text, script["TABLES"]) == text
+    for key, name in (("arrivals", "ARRIVALS"), ("service", "SERVICE"), ("failures.0", "FAILURES")):
+        scenario = Scenario.from_text(WORLD + 'failures = [{ model = "permanent" }]\n')
+        for line in script[name].strip().splitlines():
+            written = tomllib.loads(f"written = {{ {line} }}")["written"]
+            if "file" not in written:
+                scenario.with_(**{f"jobs.a.{key}": written})
+
+
+def test_toml_of_a_model_is_its_python() -> None:
+    """The kind of job in the file format is equal to the one made in Python."""
+    page = ROOT / "docs" / "models.md"
+    names: dict[str, Any] = {}
+    exec(blocks(page, "python")[0], names)
+    [table] = blocks(page, "toml")
+    assert Scenario.from_text(WORLD + table).jobs[1] == names["charge"]
 
 
 def test_toml_of_a_policy_is_its_python() -> None:
