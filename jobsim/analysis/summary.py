@@ -16,6 +16,7 @@ from jobsim.analysis.measure import Scale
 from jobsim.analysis.measures import MEASURES
 from jobsim.analysis.quantiles import quantile_interval
 from jobsim.analysis.sequences import sequence_interval, sequential_difference
+from jobsim.analysis.splits import split, split_in_words
 from jobsim.analysis.statistics import (
     Difference,
     Interval,
@@ -141,7 +142,10 @@ def quantiles(
 
 
 def in_words(runs: pd.DataFrame, ci: float = 0.95, measures: Iterable[str] | None = None) -> pd.DataFrame:
-    """Return the same as text to be read: ``mean ±half width`` in the unit of the heading."""
+    """Return the same as text to be read: ``mean ±half width`` in the unit of the heading.
+
+    Where the runs fall into two groups, each of them is told; see `jobsim.analysis.splits`.
+    """
     check_ci(ci)
     names, labels = chosen(measures), policies(runs)
     cells = {heading(name): [_cell(runs, label, name, ci) for label in labels] for name in names}
@@ -149,6 +153,8 @@ def in_words(runs: pd.DataFrame, ci: float = 0.95, measures: Iterable[str] | Non
 
 
 def _cell(runs: pd.DataFrame, policy: str, measure: str, ci: float) -> str:
+    if groups := split(runs, policy, measure, ci):
+        return split_in_words(measure, groups, ci)
     return in_text(
         measure,
         interval(runs, policy, measure, ci),

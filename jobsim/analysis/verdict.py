@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from jobsim.analysis.measure import Better
+from jobsim.analysis.measures import MEASURES
+from jobsim.analysis.splits import share, split, split_in_words, split_sentences
 from jobsim.analysis.summary import (
     asked_precision,
     censored,
@@ -27,14 +30,15 @@ def verdict(runs: pd.DataFrame, ci: float = 0.95) -> str:
             "use more replications."
         )
     if len(labels) < 2:
-        return f"{labels[0]}: {_fate(runs, labels[0], ci)}. There is no other policy to compare it with."
+        said = f"{labels[0]}: {_fate(runs, labels[0], ci)}. There is no other policy to compare it with."
+        return " ".join([said, *split_sentences(runs, ci)])
     leaders = best(runs, "success_rate", labels, ci)
     sentences = [_most_succeed(runs, leaders, ci)]
     if len(leaders) > 1:
         sentences.append(_fastest(runs, leaders, ci))
     if len(leaders) < len(labels):
         sentences.append(_others(runs, [label for label in labels if label not in leaders], ci))
-    sentences += _unfinished(runs, labels, ci)
+    sentences += [*split_sentences(runs, ci), *_unfinished(runs, labels, ci)]
     if late := imprecise(runs, ci):
         sentences.append(f"Not yet as precise as asked for: {listed(late)}.")
     tests = "tests that allow for looks in between" if asked_precision(runs) else "paired t tests"
@@ -48,11 +52,13 @@ def verdict(runs: pd.DataFrame, ci: float = 0.95) -> str:
 def best(runs: pd.DataFrame, measure: str, among: list[str], ci: float = 0.95) -> list[str]:
     """Return the policy of the best mean among some, then those not told apart from it, best first.
 
-    Of success rates the highest is best, of everything else the lowest.
+    Where a measure has no better direction, the lowest is taken.
     """
     # A mean of NaN: no job of that policy succeeded in any run.
     means = runs.groupby("policy")[measure].mean().loc[among].dropna()
-    order = list(means.sort_values(ascending=measure != "success_rate", kind="stable").index)
+    order = list(
+        means.sort_values(ascending=MEASURES[measure].better is not Better.HIGHER, kind="stable").index
+    )
     apart = told_apart(runs, measure, ci)
     return [label for label in order if frozenset((order[0], label)) not in apart]
 
@@ -72,17 +78,23 @@ def _most_succeed(runs: pd.DataFrame, leaders: list[str], ci: float) -> str:
             "No policy lets significantly more jobs succeed than another. "
             f"Highest mean: {first}: {_fate(runs, first, ci)}."
         )
-    rate = with_unit("success_rate", interval(runs, first, "success_rate", ci))
+    rate = _told(runs, first, "success_rate", ci)
     return (
         f"Most jobs succeed with {listed(leaders)}: {rate} of all jobs with {first}, "
         "and not significantly fewer with the others named."
     )
 
 
+def _told(runs: pd.DataFrame, policy: str, measure: str, ci: float) -> str:
+    """Return a measure with its unit and interval; where the runs fall into two groups, that of each."""
+    if groups := split(runs, policy, measure, ci):
+        return split_in_words(measure, groups, ci, with_unit)
+    return with_unit(measure, interval(runs, policy, measure, ci))
+
+
 def _fate(runs: pd.DataFrame, policy: str, ci: float) -> str:
     success, dead, latency = (
-        with_unit(name, interval(runs, policy, name, ci))
-        for name in ("success_rate", "dead_letter_rate", "latency_p95_s")
+        _told(runs, policy, name, ci) for name in ("success_rate", "dead_letter_rate", "latency_p95_s")
     )
     return f"{success} of all jobs, with {dead} dead letters; p95 latency: {latency}"
 
@@ -90,17 +102,17 @@ def _fate(runs: pd.DataFrame, policy: str, ci: float) -> str:
 def _fastest(runs: pd.DataFrame, leaders: list[str], ci: float) -> str:
     quick = best(runs, "latency_p95_s", leaders, ci)
     if not quick or np.isinf(interval(runs, quick[0], "latency_p95_s", ci).mean):
-        return "Under none of them do 95 % of all jobs succeed."
+        return "Under none of them do 95 % of all jobs succeed in every run."
     if len(quick) == len(leaders):
         return "Their p95 latencies do not differ significantly from the shortest either."
-    latency = with_unit("latency_p95_s", interval(runs, quick[0], "latency_p95_s", ci))
+    latency = _told(runs, quick[0], "latency_p95_s", ci)
     ties = f"; not significantly slower: {listed(quick[1:])}" if quick[1:] else ", significantly"
     return f"Of these, {quick[0]} has the shortest p95 latency: {latency}{ties}."
 
 
 def _others(runs: pd.DataFrame, others: list[str], ci: float) -> str:
     last = min(others, key=lambda label: interval(runs, label, "success_rate", ci).mean)
-    rate = with_unit("success_rate", interval(runs, last, "success_rate", ci))
+    rate = _told(runs, last, "success_rate", ci)
     if len(others) == 1:
         return f"With {last} significantly fewer succeed: {rate}."
     return f"Every other policy lets significantly fewer succeed; fewest with {last}: {rate}."
@@ -113,8 +125,15 @@ def _unfinished(runs: pd.DataFrame, labels: list[str], ci: float) -> list[str]:
         for label in labels
         if runs.loc[runs["policy"] == label, "unfinished"].any()
     ]
-    late = [label for label in labels if censored(runs, label)]
     said = [f"Still unfinished when the runs ended: {listed(left)} of all jobs."] if left else []
-    if late:
-        said.append(f"Not recovered in every run: {listed(late)}; their recovery times are lower bounds.")
+    if late := [_lateness(runs, label, ci) for label in labels if censored(runs, label)]:
+        said.append(f"Not recovered: {listed(late)}; recovery times are lower bounds there.")
     return said
+
+
+def _lateness(runs: pd.DataFrame, label: str, ci: float) -> str:
+    known = runs.loc[runs["policy"] == label, "recovered"].dropna()
+    late = int((known == 0).sum())
+    if late == len(known):
+        return f"{label} in {late} of {late} runs"
+    return f"{label} in {share(late, len(known), ci)}"

@@ -1,10 +1,13 @@
 """The verdict claims what is significant, and says so where nothing is."""
 
 import math
+import re
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 
+from jobsim.analysis.summary import in_words
 from jobsim.analysis.verdict import best, verdict, winner
 
 Table = Callable[..., pd.DataFrame]
@@ -39,7 +42,7 @@ def test_verdict_praises_no_speed_that_is_never_reached(table: Table) -> None:
     """Where too few jobs ever succeed there is no p95 to be the shortest."""
     never = {"latency_p95_s": math.inf}
     said = verdict(table({"a": never, "b": never, "poor": {"success_rate": 0.5}}, 10))
-    assert "Under none of them do 95 % of all jobs succeed." in said
+    assert "Under none of them do 95 % of all jobs succeed in every run." in said
     one = verdict(table({"a": never, "b": {}}, 10))
     assert "Of these, b has the shortest p95 latency" in one
 
@@ -69,7 +72,7 @@ def test_verdict_tells_of_unfinished_jobs_and_cut_recoveries(table: Table) -> No
     runs = table({"a": {}, "b": {"unfinished": 5.0, "unfinished_rate": 0.05, "recovered": 0.0}}, 5)
     said = verdict(runs)
     assert "Still unfinished when the runs ended: b 5" in said
-    assert "Not recovered in every run: b;" in said
+    assert "Not recovered: b in 5 of 5 runs;" in said
 
 
 def test_verdict_judges_where_no_job_ever_succeeded(table: Table) -> None:
@@ -84,3 +87,42 @@ def test_best_is_highest_for_success_and_lowest_otherwise(table: Table) -> None:
     runs = table({"a": {"success_rate": 0.5}, "b": {}, "c": {"latency_p95_s": 2.0}}, 10)
     assert best(runs, "success_rate", ["a", "b", "c"]) == ["b", "c"]
     assert best(runs, "latency_p95_s", ["a", "c"]) == ["a"]
+
+
+def collapsing(runs: pd.DataFrame) -> pd.DataFrame:
+    """The same, but that under b the queue collapses in runs 0 to 5, and p95 is never reached there."""
+    bad = (runs["policy"] == "b") & (runs["replication"] < 6)
+    runs.loc[bad, "success_rate"] *= 0.2
+    runs.loc[bad, ["latency_p95_s", "recovered"]] = [math.inf, 0.0]
+    return runs
+
+
+def test_verdict_tells_two_groups_of_runs_apart(table: Table) -> None:
+    """Near a threshold some runs collapse and others do not: that is said with its interval, not averaged."""
+    said = verdict(collapsing(table({"a": {}, "b": {}}, 20)))
+    assert re.search(
+        r"Under b a run ends in one of two ways, and the mean is like neither: succeeded 18\S* ±\S+ % "
+        r"in 6 of 20 runs \(12 to 54 %\), (89|90)\S* ±\S+ % in the others\.",
+        said,
+    )
+    assert "Under a " not in said
+    assert "Not recovered: b in 6 of 20 runs (12 to 54 %);" in said
+
+
+def test_verdict_of_one_policy_tells_its_groups_too(table: Table) -> None:
+    """There is nothing to compare with, but there are two ways to end."""
+    said = verdict(collapsing(table({"b": {}}, 20)))
+    assert "Under b a run ends in one of two ways" in said
+    assert re.match(r"b: 18\S* ±\S+ % \(6 runs\) or (89|90)\S* ±\S+ % \(14 runs\) of all jobs", said)
+    assert re.search(r"p95 latency: \S+ ±\S+ s \(14 runs\) or never \(6 runs\)\.", said)
+
+
+def test_words_show_groups_in_place_of_a_mean(table: Table) -> None:
+    """A cell names both groups, or that something was never reached in some runs."""
+    found: Any = in_words(collapsing(table({"a": {}, "b": {}}, 20)))
+    assert re.fullmatch(
+        r"18\S+ ±\S+ \(6 runs\) or (89|90)\S+ ±\S+ \(14 runs\)", found.loc["b", "succeeded, %"]
+    )
+    assert re.fullmatch(r"\S+ ±\S+ \(14 runs\) or never \(6 runs\)", found.loc["b", "p95 latency, s"])
+    assert re.fullmatch(r"\S+ ±\S+ \(14 runs\) or ≥ \S+ ±\S+ \(6 runs\)", found.loc["b", "recovery, s"])
+    assert not found.loc["a"].str.contains(" or ").any()
