@@ -17,6 +17,7 @@ process = "poisson", rate = "12/s"
 process = "deterministic", every = "10ms", start = "25m", jobs = 400
 process = "list", times = ["0s", "1.5s", "2s"]
 process = "trace", file = "arrivals.csv"
+process = "replay", kind = "charge", trace = { format = "csv", path = "jobs.csv" }
 process = "diurnal", rate = "40/min", amplitude = 0.7, period = "1d", peak = "14h"
 process = "ramp", rate = "2/s", to = "30/s", start = "10m", duration = "5m"
 process = "spike", rate = "40/s", to = "80/s", start = "20s", duration = "5s"
@@ -34,6 +35,8 @@ dist = "gamma", mean = "250ms", cv = 0.5
 dist = "weibull", mean = "2h", shape = 0.7
 dist = "bounded_pareto", alpha = 1.1, low = "10ms", high = "5m"
 dist = "empirical", values = ["120ms", "180ms", "2.4s"]
+dist = "in_order", values = ["120ms", "180ms", "2.4s"]
+dist = "replay", kind = "charge", trace = { format = "csv", path = "jobs.csv" }
 dist = "quantiles", points = [[0, "20ms"], [0.5, "80ms"], [0.95, "400ms"], [1, "5s"]]
 """
 FAILURES = """

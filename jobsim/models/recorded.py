@@ -21,7 +21,7 @@ from jobsim.models.fields import (
     Text,
     default,
 )
-from jobsim.models.service_base import Distribution
+from jobsim.models.service_base import Distribution, by_length
 from jobsim.models.traces import UNKNOWN, Ints, Trace, Unit
 
 
@@ -151,6 +151,9 @@ class AsRecorded(Distribution):
 
     def quantile(self, u: float) -> float:
         return self._known[int(u * len(self._known))]
+
+    def length_biased(self, u: float) -> float:
+        return by_length(self._known, u)
 
 
 class ReplayedService(AsRecorded):

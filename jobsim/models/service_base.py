@@ -1,5 +1,8 @@
 """What a distribution of durations is: a mean, and a quantile for every uniform number."""
 
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from jobsim.core.time import MAX_DURATION, Duration
@@ -32,3 +35,12 @@ class Distribution(Model):
         Source: Cox, "Renewal Theory", 1962, section 5.4.
         """
         raise NotImplementedError
+
+
+def by_length(lengths: Sequence[int], u: float) -> int:
+    """Return one of `lengths`, which are in order, each with a probability in proportion to itself.
+
+    `u` is uniform on [0, 1). Not all may be 0.
+    """
+    ends = list(accumulate(lengths))
+    return lengths[bisect_right(ends, u * ends[-1])]

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from jobsim.core.errors import ConfigError
 from jobsim.core.time import Duration
 from jobsim.models.fields import DurationsField, PositiveField, QuantilesField
-from jobsim.models.service_base import Distribution
+from jobsim.models.service_base import Distribution, by_length
 
 
 class BoundedPareto(Distribution):
@@ -74,21 +74,17 @@ class Empirical(Distribution):
     def _sorted(self) -> list[Duration]:
         return sorted(self.values)
 
-    @cached_property
-    def _sums(self) -> list[int]:
-        return list(accumulate(self._sorted))
-
     @property
     def mean(self) -> Duration:
         """The mean of the values."""
-        return Duration(round(self._sums[-1] / len(self.values)))
+        return Duration(round(sum(self.values) / len(self.values)))
 
     def draw(self, u: float) -> Duration:
         """Return the duration at quantile `u`, on [0, 1)."""
         return self._sorted[int(u * len(self._sorted))]
 
     def length_biased(self, u: float) -> float:
-        return self._sorted[bisect_right(self._sums, u * self._sums[-1])]
+        return by_length(self._sorted, u)
 
 
 class Quantiles(Distribution):

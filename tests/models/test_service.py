@@ -19,6 +19,7 @@ from jobsim.models import (
     Erlang,
     ExponentialService,
     Gamma,
+    InOrder,
     Lognormal,
     Quantiles,
     Service,
@@ -46,6 +47,7 @@ ALL = [
     Gamma(mean="1s", cv=0),
     Weibull(mean="1s", cv=0.4),
     Empirical(values=["1s", "9s", "2s", "2s"]),
+    InOrder(values=["1s", "9s", "2s", "2s"]),
     Quantiles(points=[(0, "10ms"), (0.5, "80ms"), (0.9, "80ms"), (0.99, "1s"), (1, "5s")]),
 ]
 
