@@ -8,7 +8,20 @@ from typing import Annotated, Final
 
 import typer
 
-from jobsim.cli import compare, dlq, doctor, enqueue, jobs, limits, prune, simulation, stats, sweep, worker
+from jobsim.cli import (
+    compare,
+    dlq,
+    doctor,
+    enqueue,
+    events,
+    jobs,
+    limits,
+    prune,
+    simulation,
+    stats,
+    sweep,
+    worker,
+)
 from jobsim.cli.options import flag
 from jobsim.cli.program import Program
 
@@ -30,6 +43,7 @@ app.command(rich_help_panel=_LIVE)(enqueue.enqueue)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_LIVE)
 app.add_typer(dlq.app, name="dlq", rich_help_panel=_LIVE)
 app.command(rich_help_panel=_LIVE)(stats.stats)
+app.command(rich_help_panel=_LIVE)(events.events)
 app.command(rich_help_panel=_LIVE)(doctor.doctor)
 app.add_typer(limits.app, name="limits", rich_help_panel=_LIVE)
 app.command(rich_help_panel=_LIVE)(prune.prune)

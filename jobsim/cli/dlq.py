@@ -1,16 +1,16 @@
 """``jobsim dlq``: look at dead letters, give them another chance, or give them up."""
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Final
 
 import typer
 
+from jobsim.cli.changes import cancel, carry_out, confirm, those_in
+from jobsim.cli.changes import requeue as requeue_all
 from jobsim.cli.database import open_database
-from jobsim.cli.jobs import Kind, Limit, QueueName, get_job, write_job, write_jobs
+from jobsim.cli.jobs import KindName, Limit, QueueName, get_job, write_job, write_jobs
 from jobsim.cli.options import Database, JobArgument, JobArguments, Json, flag
-from jobsim.cli.output import complain, counted, note, write_json
 from jobsim.cli.program import ExitCode
 from jobsim.core.errors import NotFound
 from jobsim.core.job import JobId, State
@@ -18,8 +18,7 @@ from jobsim.storage.base import Storage
 
 app = typer.Typer(help="Look at dead letters, requeue them, or discard them.", no_args_is_help=True)
 
-BATCH: Final = 500
-"""Jobs changed in one transaction: few enough that workers hardly wait."""
+LETTERS: Final = "dead letter", "dead letters"
 
 All = Annotated[bool, flag("--all", help="All dead letters, or all of --kind and --queue.")]
 DryRun = Annotated[bool, flag("--dry-run", help="Show which, and change nothing.")]
@@ -27,7 +26,7 @@ DryRun = Annotated[bool, flag("--dry-run", help="Show which, and change nothing.
 
 @app.command("list")
 def list_dead_letters(
-    *, url: Database, kind: Kind = None, queue: QueueName = None, most: Limit = 100, as_json: Json = False
+    *, url: Database, kind: KindName = None, queue: QueueName = None, most: Limit = 100, as_json: Json = False
 ) -> None:
     """List dead letters in the order in which they were enqueued."""
     with open_database(url) as store:
@@ -50,7 +49,7 @@ def requeue(
     *,
     url: Database,
     everything: All = False,
-    kind: Kind = None,
+    kind: KindName = None,
     queue: QueueName = None,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -59,8 +58,8 @@ def requeue(
     _check(jobs, kind, queue, everything=everything)
     with open_database(url) as store:
         ids, missing = _chosen(store, jobs, kind, queue)
-        change = None if dry_run else partial(_requeue, store)
-        code = _carry_out(ids, change, "requeued", as_json=as_json)
+        change = None if dry_run else partial(requeue_all, store)
+        code = carry_out(ids, change, "requeued", LETTERS, as_json=as_json)
     raise typer.Exit(ExitCode.NOT_FOUND if missing else code)
 
 
@@ -70,7 +69,7 @@ def discard(
     *,
     url: Database,
     everything: All = False,
-    kind: Kind = None,
+    kind: KindName = None,
     queue: QueueName = None,
     dry_run: DryRun = False,
     yes: Annotated[bool, flag("--yes", "-y", help="Do not ask.")] = False,
@@ -81,22 +80,10 @@ def discard(
     with open_database(url) as store:
         ids, missing = _chosen(store, jobs, kind, queue)
         if ids and not (yes or dry_run):
-            _confirm(len(ids))
-        change = None if dry_run else partial(_discard, store)
-        code = _carry_out(ids, change, "discarded", as_json=as_json)
+            confirm("give up", len(ids), LETTERS)
+        change = None if dry_run else partial(cancel, store, reason="discarded")
+        code = carry_out(ids, change, "discarded", LETTERS, as_json=as_json)
     raise typer.Exit(ExitCode.NOT_FOUND if missing else code)
-
-
-def _requeue(store: Storage, ids: Sequence[JobId]) -> list[bool]:
-    from jobsim.live.stores import present
-
-    return store.requeue(ids, present(store))
-
-
-def _discard(store: Storage, ids: Sequence[JobId]) -> list[bool]:
-    from jobsim.live.stores import present
-
-    return store.cancel(ids, present(store), "discarded")
 
 
 def _check(jobs: Sequence[JobId] | None, kind: str | None, queue: str | None, *, everything: bool) -> None:
@@ -117,46 +104,5 @@ def _chosen(
     """Return the dead letters meant, and whether some of those named are none."""
     if not jobs:
         return [job.id for job in store.find(states=[State.DEAD_LETTER], kind=kind, queue=queue)], False
-    found = {job: store.get(job) for job in jobs}
-    ids = [job for job, stored in found.items() if stored and stored.state is State.DEAD_LETTER]
-    for job, stored in found.items():
-        if stored is None:
-            complain(f"there is no job {job} in this database")
-        elif stored.state is not State.DEAD_LETTER:
-            complain(f"job {job} is {stored.state.value}, not a dead letter")
-    return ids, len(ids) < len(found)
-
-
-def _confirm(count: int) -> None:
-    """Ask before dead letters are given up.
-
-    Raises:
-        typer.BadParameter: nobody is there to be asked.
-        typer.Exit: the answer was no.
-    """
-    letters = counted(count, "dead letter", "dead letters")
-    if not sys.stdin.isatty():
-        raise typer.BadParameter(f"this gives up {letters}; add --yes to do it without being asked")
-    if not typer.confirm(f"Give up {letters}?", err=True):
-        note("Nothing was changed.")
-        raise typer.Exit(ExitCode.ERROR)
-
-
-def _carry_out(
-    ids: Sequence[JobId], change: Callable[[Sequence[JobId]], list[bool]] | None, verb: str, *, as_json: bool
-) -> ExitCode:
-    """Change `ids` batch by batch, writing each on stdout once it is committed; `None` changes nothing."""
-    done = 0
-    for start in range(0, len(ids), BATCH):
-        batch = ids[start : start + BATCH]
-        results = [True] * len(batch) if change is None else change(batch)
-        for job, changed in zip(batch, results, strict=True):
-            done += changed
-            if as_json:
-                write_json({"id": str(job), verb: changed and change is not None})
-            elif changed:
-                typer.echo(str(job))
-            if not changed:
-                complain(f"job {job} is no dead letter any more; it was left as it is")
-    note(f"{'Would be ' if change is None else ''}{verb}: {counted(done, 'dead letter', 'dead letters')}.")
-    return ExitCode.OK if done == len(ids) else ExitCode.ERROR
+    ids = those_in(store, jobs, {State.DEAD_LETTER}, "not a dead letter")
+    return ids, len(ids) < len(set(jobs))

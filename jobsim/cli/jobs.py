@@ -3,27 +3,34 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Final
 
 import typer
 
+from jobsim.cli.changes import cancel, carry_out, confirm, requeue, those_in
 from jobsim.cli.database import open_database
-from jobsim.cli.options import Database, JobArgument, Json, option
+from jobsim.cli.options import Database, JobArgument, JobsToChange, Json, flag, option
 from jobsim.cli.output import console, iso, note, one_line, printable, write_json, write_table
+from jobsim.cli.program import ExitCode
 from jobsim.cli.records import attempts, event_record, job_record, limit
 from jobsim.core.errors import NotFound
 from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, State
 from jobsim.core.time import MILLISECOND, Duration
+from jobsim.core.transitions import TRANSITIONS, Kind
 from jobsim.storage.base import Storage
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 _STATES: Final = ", ".join(State)
 
-app = typer.Typer(help="Look at jobs.", no_args_is_help=True)
+_JOBS: Final = "job", "jobs"
+_CANCELLABLE: Final = {state for state in State if (state, Kind.CANCEL) in TRANSITIONS}
 
-Kind = Annotated[str | None, option("--kind", metavar="KIND", help="Only jobs of this kind.")]
+app = typer.Typer(help="Look at jobs, cancel them, or retry them.", no_args_is_help=True)
+
+KindName = Annotated[str | None, option("--kind", metavar="KIND", help="Only jobs of this kind.")]
 QueueName = Annotated[str | None, option("--queue", metavar="NAME", help="Only jobs of this queue.")]
 Limit = Annotated[int, option("--limit", min=0, metavar="N", help="Show at most so many; 0: all.")]
 
@@ -36,7 +43,7 @@ def list_jobs(
         list[State] | None,
         option("--state", "-s", metavar="STATE", help=f"Only jobs in this state; repeatable. {_STATES}"),
     ] = None,
-    kind: Kind = None,
+    kind: KindName = None,
     queue: QueueName = None,
     most: Limit = 100,
     as_json: Json = False,
@@ -52,6 +59,32 @@ def show_job(job: JobArgument, *, url: Database, as_json: Json = False) -> None:
     with open_database(url) as store:
         found = get_job(store, job)
         write_job(found, list(store.events(job=job)), as_json=as_json)
+
+
+@app.command("cancel")
+def cancel_jobs(
+    jobs: JobsToChange,
+    *,
+    url: Database,
+    yes: Annotated[bool, flag("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Cancel jobs that have not ended, and give up dead letters; a handler that runs is told."""
+    with open_database(url) as store:
+        ids = those_in(store, jobs, _CANCELLABLE, "and cannot be cancelled")
+        if ids and not yes:
+            confirm("cancel", len(ids), _JOBS)
+        code = carry_out(ids, partial(cancel, store), "cancelled", _JOBS, as_json=as_json)
+    raise typer.Exit(code if len(ids) == len(set(jobs)) else ExitCode.NOT_FOUND)
+
+
+@app.command("retry")
+def retry_jobs(jobs: JobsToChange, *, url: Database, as_json: Json = False) -> None:
+    """Make dead letters pending again, with a new budget of attempts, as ``dlq requeue`` does."""
+    with open_database(url) as store:
+        ids = those_in(store, jobs, {State.DEAD_LETTER}, "not a dead letter: it needs no retry by hand")
+        code = carry_out(ids, partial(requeue, store), "requeued", _JOBS, as_json=as_json)
+    raise typer.Exit(code if len(ids) == len(set(jobs)) else ExitCode.NOT_FOUND)
 
 
 def get_job(store: Storage, job: JobId) -> Job:

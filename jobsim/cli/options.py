@@ -28,7 +28,12 @@ def _duration(text: str) -> Duration:
         raise typer.BadParameter(str(error).removeprefix("duration: ")) from None
 
 
-def _job_id(text: str) -> JobId:
+def job_id(text: str) -> JobId:
+    """Return the id that `text` spells.
+
+    Raises:
+        typer.BadParameter: it spells none.
+    """
     try:
         return JobId.parse(text)
     except ConfigError as error:
@@ -96,10 +101,14 @@ App = Annotated[
     str, typer.Argument(metavar="APP", help="Where your queue is: module:queue, such as app:queue.")
 ]
 
-JobArgument = Annotated[JobId, typer.Argument(parser=_job_id, metavar="ID", help="The job's id, a UUID.")]
+JobArgument = Annotated[JobId, typer.Argument(parser=job_id, metavar="ID", help="The job's id, a UUID.")]
 
 JobArguments = Annotated[
-    list[JobId] | None, typer.Argument(parser=_job_id, metavar="ID", help="Ids of dead letters.")
+    list[JobId] | None, typer.Argument(parser=job_id, metavar="ID", help="Ids of dead letters.")
+]
+
+JobsToChange = Annotated[
+    list[JobId], typer.Argument(parser=job_id, metavar="ID...", help="Ids of jobs, each a UUID.")
 ]
 
 Database = Annotated[

@@ -35,6 +35,11 @@ def console() -> Console:
     return out
 
 
+def clear() -> None:
+    """Clear the terminal; what is no terminal is left as it is."""
+    console().clear()
+
+
 def note(text: str) -> None:
     """Write `text` on stderr: anything but data."""
     sys.stdout.flush()  # so that a terminal shows both in the order they were written

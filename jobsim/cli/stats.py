@@ -1,14 +1,37 @@
 """``jobsim stats``: how many jobs are in which state."""
 
+from threading import Event
+from typing import Annotated, Final
+
 from jobsim.cli.database import open_database
-from jobsim.cli.options import Database, Json
-from jobsim.cli.output import write_json, write_table
+from jobsim.cli.options import Database, Json, flag, wait
+from jobsim.cli.output import clear, write_json, write_table
+from jobsim.core.time import SECOND, Duration
+from jobsim.storage.base import Storage
+
+_LOOK: Final = Duration(2 * SECOND)
 
 
-def stats(*, url: Database, as_json: Json = False) -> None:
+def stats(
+    *,
+    url: Database,
+    watch: Annotated[bool, flag("--watch", "-w", help="Show them again and again, until stopped.")] = False,
+    interval: Annotated[Duration, wait("--interval", help="How often --watch looks.")] = _LOOK,
+    as_json: Json = False,
+) -> None:
     """Show how many jobs are in each state."""
     with open_database(url) as store:
-        counts = {state.value: number for state, number in store.counts().items()}
+        while True:
+            if watch and not as_json:
+                clear()
+            _show(store, as_json=as_json)
+            if not watch:
+                return
+            Event().wait(interval / SECOND)  # a command has no runtime to sleep by
+
+
+def _show(store: Storage, *, as_json: bool) -> None:
+    counts = {state.value: number for state, number in store.counts().items()}
     total = sum(counts.values())
     if as_json:
         write_json({"jobs": total, "states": counts})
