@@ -26,14 +26,14 @@ class Outage(NamedTuple):
 class Setting:
     """What a log does not say about its run: when it began and ended, and the world it ran in.
 
-    Jobs arrive during the first `horizon_s` seconds; `slots` counts those of all workers (0: not
-    known); the times of `outages` count from `began`.
+    Jobs arrive during the first `horizon_s` seconds; `slots` counts those of all workers, on
+    average (0: not known); the times of `outages` count from `began`.
     """
 
     began: Instant
     ended: Instant
     horizon_s: float
-    slots: int = 0
+    slots: float = 0
     outages: tuple[Outage, ...] = ()
 
     @classmethod

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from jobsim.analysis.checks import broken_laws
 from jobsim.analysis.curves import Curves, Grid
 from jobsim.analysis.measures import measures
-from jobsim.analysis.observed import Observed, Outage, Setting
+from jobsim.analysis.observed import Level, Observed, Outage, Setting
 from jobsim.core.errors import SelfCheckFailed
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Streams
@@ -67,9 +69,24 @@ def setting_of(run: Run) -> Setting:
         began=run.began,
         ended=run.ended,
         horizon_s=scenario.horizon.seconds,
-        slots=scenario.workers.count * scenario.workers.slots,
+        slots=slots_of(run),
         outages=outages_of(scenario),
     )
+
+
+def slots_of(run: Run) -> float:
+    """Return how many slots there were, on average while jobs arrived where that changed by intent.
+
+    0, not known, where each worker goes by its own clock: the times of such a log do not add up.
+    """
+    scenario = run.scenario
+    workers = scenario.workers
+    if workers.clock is not None and scenario.storage is not None and scenario.storage.clock == "own":
+        return 0
+    if workers.autoscale is None:
+        return workers.count * workers.slots
+    at, _, slots = np.array(run.headcounts, dtype=np.int64).T
+    return Level(at, slots).average(run.began, run.began + scenario.horizon)
 
 
 def outages_of(scenario: Scenario) -> tuple[Outage, ...]:

@@ -14,6 +14,7 @@ from jobsim.analysis.report import card
 from jobsim.analysis.series import SteadyState, steady_state
 from jobsim.analysis.summary import HEADLINE, in_words, table_of_runs
 from jobsim.core.events import EventLog
+from jobsim.core.time import SECOND
 from jobsim.sim.pictures import RunPlots
 from jobsim.sim.replication import grid_of, observed
 from jobsim.sim.world import Run
@@ -49,6 +50,12 @@ class SimResult:
     def jobs(self) -> pd.DataFrame:
         """One row a job."""
         return frames.jobs(self.log, self.run.began)
+
+    @cached_property
+    def headcount(self) -> pd.DataFrame:
+        """One row a change: from `at_s` on there were so many `workers`, with so many `slots` in all."""
+        counts = pd.DataFrame(self.run.headcounts, columns=["at_s", "workers", "slots"])
+        return counts.assign(at_s=(counts["at_s"] - self.run.began) / SECOND)
 
     @cached_property
     def runs(self) -> pd.DataFrame:

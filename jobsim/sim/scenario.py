@@ -10,6 +10,7 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     field_validator,
@@ -142,6 +143,16 @@ class Scenario(Model):
         if isinstance(value, int) and not isinstance(value, bool) and value > SCHEMA:
             raise ConfigError(f"{value} is newer than this version of jobsim, which reads {SCHEMA}")
         return value
+
+    @field_validator("storage")
+    @classmethod
+    def _known_workers(cls, storage: StorageModel | None, info: ValidationInfo) -> StorageModel | None:
+        workers = info.data.get("workers")
+        if storage is not None and workers is not None and workers.autoscale is None:
+            named = {number for partition in storage.partitions for number in partition.workers}
+            if unknown := [number for number in sorted(named) if number > workers.count]:
+                raise ConfigError(f"partitions: there is no worker {unknown[0]}, only {workers.count}")
+        return storage
 
     @field_validator("jobs", mode="wrap")
     @classmethod

@@ -1,6 +1,7 @@
 """The workers of a simulated run: pauses, clocks, faults of their store, and how many there are."""
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jobsim.core.errors import ConfigError
 from jobsim.core.events import Event
 from jobsim.core.time import SECOND
 from jobsim.core.transitions import Kind
@@ -25,6 +27,8 @@ from jobsim.models import (
     StorageModel,
     Workers,
 )
+from jobsim.sim.replication import slots_of
+from jobsim.sim.result import SimResult
 from jobsim.sim.scenario import JobClass, Scenario
 from jobsim.sim.stage import BEGAN
 from jobsim.sim.world import Run, run_world
@@ -41,7 +45,7 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def scenario(storage: StorageModel | None = None, jobs: int = 1_200, **workers: Any) -> Scenario:
+def scenario(storage: StorageModel | None = None, jobs: int = 900, **workers: Any) -> Scenario:
     """Return a world in which a job comes every second and takes two."""
     job = JobClass(kind="a", arrivals=Deterministic(every="1s", jobs=jobs), service=Constant(value="2s"))
     return Scenario(
@@ -121,7 +125,9 @@ def test_clock_of_the_server_is_looked_at_over_a_slow_wire() -> None:
 
 def test_workers_by_their_own_clocks_take_each_others_jobs_and_are_fenced() -> None:
     """Where each goes by its own, leases end early for some; tokens keep the history sound all the same."""
-    _, events = run(scenario(StorageModel(clock="own"), clock=SKEW))
+    wild = Clocks(offset="2min", steps=ClockSteps(every="30s", size="2min"))
+    busy = scenario(StorageModel(clock="own"), clock=wild).with_(**{"jobs.a.service.value": "9s"})
+    _, events = run(busy)
     assert lost(events) > 5
     assert kinds(events)[Kind.REFUSE] > 5
 
@@ -156,8 +162,8 @@ def test_storage_faults_are_got_over() -> None:
     """A store that is busy, out of reach or silent costs time; each job is accepted, and runs once."""
     ran, events = run(scenario(FAULTS))
     assert ran.submissions is not None
-    assert len(ran.submissions.acknowledged) == len(ran.submissions.offered) == 1_200
-    assert kinds(events)[Kind.CLAIM] - lost(events) == 1_200
+    assert len(ran.submissions.acknowledged) == len(ran.submissions.offered) == 900
+    assert kinds(events)[Kind.CLAIM] - lost(events) == 900
 
 
 def test_everything_at_once_loses_nothing() -> None:
@@ -213,6 +219,27 @@ def test_autoscale_follows_the_backlog() -> None:
     ups = [at for (_, before), (at, after) in pairwise(counts) if after > before]
     assert all(at % 15 == pytest.approx(5) for at in ups)  # seen at a multiple of 15 s, there 20 s later
     assert all(c.slots == 4 * c.workers for c in ran.headcounts)
+    table = SimResult(ran).headcount
+    assert list(table.itertuples(index=False, name=None)) == [(at, n, 4 * n) for at, n in counts]
+
+
+def test_utilisation_is_of_the_slots_that_were_there() -> None:
+    """Where workers come and go by intent, it is the share of what they offered while jobs arrived."""
+    ran, _ = run(outage_of_consumers(patience="1min"))
+    counts, end = ran.headcounts, BEGAN + 900 * SECOND
+    offered = sum(
+        a.slots * (min(b, end) - min(a.at, end))
+        for a, b in zip(counts, [*(c.at for c in counts[1:]), end], strict=True)
+    )
+    assert slots_of(ran) == pytest.approx(offered / (900 * SECOND))
+    assert 4 < slots_of(ran) < 32
+    assert 0 < SimResult(ran).runs["utilisation"].iloc[0] <= 1
+
+
+def test_utilisation_is_not_told_by_clocks_that_differ() -> None:
+    """Where each worker goes by its own clock, the times of the log do not add up."""
+    ran, _ = run(scenario(StorageModel(clock="own"), jobs=60, clock=SKEW))
+    assert math.isnan(SimResult(ran).runs["utilisation"].iloc[0])
 
 
 def test_autoscale_waits_before_it_dismisses() -> None:
@@ -240,3 +267,12 @@ def test_restarted_workers_work_after_their_start_up() -> None:
     downs = [after - at for (at, workers), (after, _) in pairwise(counts) if workers == 0]
     assert len(downs) > 3
     assert set(downs) == {30 * SECOND}
+
+
+def test_partition_names_workers_that_there_are() -> None:
+    """A number beyond the count is refused, unless their number changes."""
+    storage = StorageModel(partitions=(Partition(start="1m", duration="1m", workers=(4, 9)),))
+    with pytest.raises(ConfigError, match="storage: partitions: there is no worker 9, only 4"):
+        scenario(storage, count=4)
+    scale = Autoscale(per_worker=1, max=5)
+    assert scenario(storage, count=4, autoscale=scale).storage == storage
