@@ -16,6 +16,7 @@ from jobsim.cli import (
     events,
     jobs,
     limits,
+    migrate,
     prune,
     simulation,
     stats,
@@ -45,6 +46,7 @@ app.add_typer(dlq.app, name="dlq", rich_help_panel=_LIVE)
 app.command(rich_help_panel=_LIVE)(stats.stats)
 app.command(rich_help_panel=_LIVE)(events.events)
 app.command(rich_help_panel=_LIVE)(doctor.doctor)
+app.command(rich_help_panel=_LIVE)(migrate.migrate)
 app.add_typer(limits.app, name="limits", rich_help_panel=_LIVE)
 app.command(rich_help_panel=_LIVE)(prune.prune)
 app.command(rich_help_panel=_SIMULATED)(compare.compare)

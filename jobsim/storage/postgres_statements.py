@@ -25,6 +25,14 @@ def migrations(schema: str) -> list[bytes]:
     return [_within(schema, (_DIRECTORY / name).read_text("utf-8")) for name in names]
 
 
+def script(schema: str) -> str:
+    """Return the SQL that makes all tables in a database that has none, for people who do that by hand."""
+    scripts = migrations(schema)
+    mark = f"UPDATE jobsim.jobsim_schema SET version = {len(scripts)};"  # noqa: S608  # our own number
+    made = f'CREATE SCHEMA "{schema}";'.encode()
+    return b"\n\n".join((made, *(each.strip() for each in scripts), _within(schema, mark))).decode()
+
+
 def _bare(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
 

@@ -25,6 +25,13 @@ def migrations() -> list[str]:
     return [(_DIRECTORY / name).read_text("utf-8") for name in names]
 
 
+def script() -> str:
+    """Return the SQL that makes all tables in a database that has none, for people who do that by hand."""
+    scripts = migrations()
+    marked = statement("set_version").replace("?1", str(len(scripts))) + ";"
+    return "\n\n".join((*(each.strip() for each in scripts), marked))
+
+
 def keys(numbers: Iterable[int]) -> "apsw.CArrayBinding":
     """Return `numbers`, of which there is one at least, as SQLite takes an array."""
     return apsw.carray(array("q", numbers))

@@ -10,6 +10,7 @@ from jobsim.core.errors import ConfigError, StorageError, StorageForeign
 from jobsim.core.job import State
 from jobsim.core.transitions import Kind
 from jobsim.storage.postgres import PostgresStorage
+from jobsim.storage.postgres_statements import script
 from jobsim.storage.postgres_url import conninfo_and_options
 from jobsim.testing.conformance_base import SUCCEED, add, claim, job_id, new, settle, start, stored
 
@@ -37,6 +38,15 @@ def test_schema_is_made_by_one_of_many(postgres: str, schema: str, ask: Ask) -> 
         storage.close()
     assert ask(f"SELECT version FROM {schema}.jobsim_schema") == [(2,)]
     assert ask(f"SELECT count(*) FROM {schema}.job") == [(6,)]
+
+
+def test_schema_is_ours_that_people_made_by_its_sql(postgres: str, schema: str, ask: Ask) -> None:
+    """A store takes the tables that the script makes as they are, and changes nothing."""
+    ask(script(schema))
+    storage = PostgresStorage(postgres, schema=schema, create=False)
+    add(storage, new(1))
+    assert len(claim(storage)) == 1
+    storage.close()
 
 
 def test_schemas_of_one_database_share_nothing(postgres: str, schema: str) -> None:
