@@ -30,6 +30,7 @@ SERVICE = """
 dist = "constant", value = "250ms"
 dist = "exponential", mean = "250ms"
 dist = "lognormal", mean = "250ms", cv = 1.5
+dist = "normal", mean = "250ms", sd = "20ms"
 dist = "erlang", mean = "250ms", k = 3
 dist = "gamma", mean = "250ms", cv = 0.5
 dist = "weibull", mean = "2h", shape = 0.7

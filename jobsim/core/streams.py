@@ -41,6 +41,8 @@ class Purpose(StrEnum):
     PAUSE = "pause"
     CLOCK = "clock"
     STORAGE = "storage"
+    CALL = "call"
+    NETWORK = "network"
 
 
 def _mix(z: int) -> int:

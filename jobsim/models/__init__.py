@@ -7,6 +7,8 @@ into times and faults; none makes randomness of its own.
 from jobsim.models.arrivals import Arrivals, Batches, Deterministic, Listed, Poisson, Recorded
 from jobsim.models.arrivals_varying import Diurnal, Mmpp, OnOff, Piecewise, Ramp, Spike
 from jobsim.models.clocks import Clocks, ClockSteps
+from jobsim.models.contention import Row
+from jobsim.models.dependency import Dependency, Overload, Server
 from jobsim.models.enqueuers import Resubmit
 from jobsim.models.failures import Brownout, FailureModel, Independent, Outage, Permanent
 from jobsim.models.failures_base import Condition, Failure, Fault, Slowing
@@ -18,6 +20,7 @@ from jobsim.models.service import (
     ExponentialService,
     Gamma,
     Lognormal,
+    Normal,
     Service,
     Weibull,
 )
@@ -40,6 +43,7 @@ __all__ = [
     "Condition",
     "Constant",
     "Crashes",
+    "Dependency",
     "Deterministic",
     "Distribution",
     "Diurnal",
@@ -56,8 +60,10 @@ __all__ = [
     "Listed",
     "Lognormal",
     "Mmpp",
+    "Normal",
     "OnOff",
     "Outage",
+    "Overload",
     "Partition",
     "Pauses",
     "Permanent",
@@ -69,6 +75,8 @@ __all__ = [
     "Replayed",
     "ReplayedService",
     "Resubmit",
+    "Row",
+    "Server",
     "Service",
     "Slowing",
     "Spike",

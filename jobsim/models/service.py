@@ -8,7 +8,7 @@ from functools import cached_property
 from statistics import NormalDist
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from jobsim.core.errors import ConfigError
 from jobsim.core.time import MAX_DURATION, Duration
@@ -20,7 +20,8 @@ from jobsim.models.service_bounded import BoundedPareto, Empirical, Quantiles
 _LEAST: Final = 2.0**-54
 """Stands for u = 0, where the normal quantile is infinite: half the grid of the uniform numbers."""
 
-_quantile: Final = NormalDist().inv_cdf
+_normal: Final = NormalDist()
+_quantile: Final = _normal.inv_cdf
 
 Variation = Annotated[float, Field(strict=True, ge=0, le=1_000, allow_inf_nan=False)]
 """A coefficient of variation: standard deviation / mean."""
@@ -161,6 +162,49 @@ class Weibull(Distribution):
         return scale * float(_gamma_quantile(1 + exponent, u) ** exponent)
 
 
+class Normal(Distribution):
+    """Normal, given by mean and standard deviation, which is at most a quarter of the mean.
+
+    What lies below zero is cut off, less than one in 30,000; mean and deviation stand.
+    Source: Johnson, Kotz & Balakrishnan, "Continuous Univariate Distributions" 1, 1994, chapter 13.
+    """
+
+    dist: Literal["normal"] = "normal"
+    mean: PositiveField
+    sd: DurationField
+
+    @field_validator("sd")
+    @classmethod
+    def _small(cls, sd: Duration, info: ValidationInfo) -> Duration:
+        mean = info.data.get("mean", MAX_DURATION)
+        if 4 * sd > mean:
+            raise ConfigError(f"must be at most a quarter of the mean, {mean}; take lognormal for more")
+        return sd
+
+    @cached_property
+    def _cut(self) -> float:
+        """The share of the normal distribution that lies below zero."""
+        return _normal.cdf(-self.mean / self.sd) if self.sd else 0.0
+
+    def quantile(self, u: float) -> float:
+        z = _quantile((1 - (1 - u) * (1 - self._cut)) or _LEAST)
+        return max(0.0, self.mean + self.sd * z)
+
+    def length_biased(self, u: float) -> float:
+        from scipy.optimize import brentq  # late: only this needs it
+
+        mean, sd = self.mean, self.sd
+        if not sd:
+            return mean
+
+        def below(z: float) -> float:
+            return mean * _normal.cdf(z) - sd * _normal.pdf(z)
+
+        least, most = -mean / sd, 9.0
+        target = below(least) + u * (below(most) - below(least))
+        return mean + sd * float(brentq(lambda z: below(z) - target, least, most))
+
+
 _NARROW: Final = 1e-12
 
 
@@ -183,6 +227,7 @@ Service = Annotated[
     Constant
     | ExponentialService
     | Lognormal
+    | Normal
     | Erlang
     | Gamma
     | Weibull

@@ -14,7 +14,6 @@ from jobsim.core.time import Instant
 from jobsim.models.enqueuers import Resubmit
 from jobsim.runtime.machine import Machine
 from jobsim.runtime.sim import SimRuntime
-from jobsim.sim.model_executor import drawn
 from jobsim.sim.scenario import JobClass
 from jobsim.sim.stage import BEGAN, Stage
 from jobsim.storage.base import Storage
@@ -76,7 +75,7 @@ async def _at_once(stage: Stage, here: SimRuntime, job: JobClass) -> None:
 def _jobs(stage: Stage, job: JobClass) -> Iterator[tuple[Instant, NewJob]]:
     """Yield the jobs of one kind, and when each arrives, until the horizon."""
     streams = stage.streams.child(f"jobs:{job.kind}")
-    mint = IdMint(streams, partial(stage.draws.foresee, drawn(job))).mint
+    mint = IdMint(streams, partial(stage.draws.foresee, stage.fates[job.kind].drawn)).mint
     limit = stage.policy.limit if job.max_attempts is None else job.max_attempts
     kind, queue, priority, conflict = job.kind, job.queue, job.priority, Conflict.SKIP
     horizon = stage.scenario.horizon

@@ -23,17 +23,19 @@ from jobsim.core.job import DEFAULT_QUEUE, UNLIMITED
 from jobsim.core.policy import RetryPolicy
 from jobsim.models.arrivals import Arrivals
 from jobsim.models.base import Model
+from jobsim.models.dependency import Dependency, Server
 from jobsim.models.enqueuers import Resubmit
 from jobsim.models.failures import FailureModel
 from jobsim.models.failures_phased import disagreements
 from jobsim.models.fields import (
     DurationField,
     PositiveField,
+    Probability,
     Text,
     default,
     file_context,
 )
-from jobsim.models.problems import Problem, problems
+from jobsim.models.problems import Path, Problem, problems
 from jobsim.models.service import Service
 from jobsim.models.storage import StorageModel
 from jobsim.models.workers import Workers
@@ -41,6 +43,7 @@ from jobsim.policies import PRESETS, named
 from jobsim.sim.expectations import ExpectationsField
 from jobsim.sim.matrix import Matrix
 from jobsim.sim.policy_tables import DEFAULT_COMPARE, labelled, read_policies
+from jobsim.sim.references import not_there, repeated, wrong
 from jobsim.sim.space import Goal
 from jobsim.sim.toml_source import TomlSource
 from jobsim.sim.trace_table import TABLE, with_trace
@@ -88,21 +91,14 @@ else:
     ]
 
 
-def _repeated_kinds(jobs: object) -> Iterator[tuple[int, str]]:
-    """Yield index and kind of the written `jobs` whose kind an earlier one has."""
-    seen = set()
-    for index, job in enumerate(jobs if isinstance(jobs, (list, tuple)) else ()):
-        kind = job.get("kind") if isinstance(job, dict) else getattr(job, "kind", None)
-        if isinstance(kind, str) and kind in seen:
-            yield index, kind
-        seen.add(kind if isinstance(kind, str) else None)
-
-
 class JobClass(Model):
     """One kind of job: when it arrives, how long an attempt takes, and what befalls attempts.
 
     An attempt ends in the first fault that `failures` find. `max_attempts` is `None` where the policy
-    decides. With `resubmit`, whoever enqueues a job does so again where it takes too long.
+    decides. Where no fault strikes, the attempt calls `dependency`, if there is one, and ends as the
+    call does: `service` is its time outside the call: the share `before_call` of it (all, unless
+    given) before the call, the rest after a good reply. With `resubmit`, whoever enqueues a job does so
+    again where it takes too long.
     """
 
     kind: Text
@@ -112,15 +108,31 @@ class JobClass(Model):
     arrivals: Arrivals
     service: Service
     failures: tuple[FailureModel, ...] = ()
+    dependency: Text | None = None
+    before_call: Probability | None = None
     resubmit: Resubmit | None = None
+
+
+def _failures(
+    dependencies: Iterable[Dependency], jobs: Iterable[JobClass]
+) -> Iterator[tuple[Path, FailureModel]]:
+    """Yield every failure model, and where pydantic locates it."""
+    for index, dependency in enumerate(dependencies):
+        if isinstance(dependency, Server):
+            for place, model in enumerate(dependency.failures):
+                yield ("dependencies", index, dependency.model, "failures", place), model
+    for index, job in enumerate(jobs):
+        for place, model in enumerate(job.failures):
+            yield ("jobs", index, "failures", place), model
 
 
 class Scenario(Model):
     """A simulated world: streams of jobs, the workers that run them, and the policies to compare.
 
     Jobs arrive until `horizon`; the run goes on until every job is final, at most `drain` longer. Without
-    `storage`, calls to the store take no time and work. `expect` is what comparisons are held to, `sweep`
-    what a sweep varies, `tune` what a search for a policy is for.
+    `storage`, calls to the store take no time and work. `dependencies` are what jobs call: kinds that call
+    the same one meet there. `expect` is what comparisons are held to, `sweep` what a sweep varies, `tune`
+    what a search for a policy is for.
     """
 
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -131,6 +143,7 @@ class Scenario(Model):
     seed: Annotated[int, Field(strict=True)] = 1
     workers: Workers
     storage: StorageModel | None = None
+    dependencies: tuple[Dependency, ...] = ()
     jobs: Annotated[tuple[JobClass, ...], Field(min_length=1)]
     policies: _PoliciesField = default(DEFAULT_COMPARE)
     expect: ExpectationsField = default(())
@@ -154,18 +167,18 @@ class Scenario(Model):
                 raise ConfigError(f"partitions: there is no worker {unknown[0]}, only {workers.count}")
         return storage
 
-    @field_validator("jobs", mode="wrap")
+    @field_validator("dependencies", "jobs", mode="wrap")
     @classmethod
-    def _distinct_kinds(cls, value: object, validate: ValidatorFunctionWrapHandler) -> tuple[JobClass, ...]:
-        errors = [
-            InitErrorDetails(
-                type="value_error", loc=(index, "kind"), input=kind, ctx={"error": f"{kind!r} is there twice"}
-            )
-            for index, kind in _repeated_kinds(value)
-        ]
-        jobs: tuple[JobClass, ...] = ()
+    def _known_by_name(
+        cls, value: object, validate: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> object:
+        if info.field_name == "jobs":
+            errors = [*repeated(value, "kind"), *not_there(value, info.data.get("dependencies"))]
+        else:
+            errors = [*repeated(value, "name")]
+        checked = None
         try:
-            jobs = validate(value)
+            checked = validate(value)
         except ValidationError as error:
             errors += [
                 InitErrorDetails(type=e["type"], loc=e["loc"], input=e["input"], ctx=e.get("ctx", {}))
@@ -173,18 +186,13 @@ class Scenario(Model):
             ]
         if errors:
             raise ValidationError.from_exception_data(cls.__name__, errors)
-        return jobs
+        return checked
 
     @model_validator(mode="after")
     def _courses_agree(self) -> Self:
-        models = (
-            (("jobs", index, "failures", place), model)
-            for index, job in enumerate(self.jobs)
-            for place, model in enumerate(job.failures)
-        )
         errors: list[InitErrorDetails] = [
-            InitErrorDetails(type="value_error", loc=loc, input=name, ctx={"error": error})
-            for loc, name, error in disagreements(models)
+            wrong(loc, name, error)
+            for loc, name, error in disagreements(_failures(self.dependencies, self.jobs))
         ]
         if errors:
             raise ValidationError.from_exception_data(type(self).__name__, errors)

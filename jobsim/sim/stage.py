@@ -10,6 +10,7 @@ from jobsim.core.streams import Streams
 from jobsim.core.time import SECOND, Instant
 from jobsim.runtime.base import Runtime, Signal
 from jobsim.runtime.sim import World
+from jobsim.sim.calls import Partner, partners
 from jobsim.sim.draws import Draws
 from jobsim.sim.model_executor import Fate, fates
 from jobsim.sim.process import Processes
@@ -29,16 +30,19 @@ class Headcount(NamedTuple):
 
 
 class Stage:
-    """One run's scenario and policy, the fates of its jobs, its store, and the news of what is enqueued."""
+    """One run's scenario and policy, the fates of its jobs, whom they call, its store, and its news."""
 
     def __init__(self, scenario: Scenario, policy: RetryPolicy, seed: int, storage: Storage) -> None:
         self.scenario: Final = scenario
         self.policy: Final = policy
         self.streams: Final = Streams(seed)
         self.draws: Final = Draws(self.streams)
-        self.fates: Final[Mapping[str, Fate]] = fates(scenario.jobs, self.streams, self.draws)
         self.storage: Final = storage
         self.world: Final = World(BEGAN)
+        self.partners: Final[Mapping[str, Partner]] = partners(
+            scenario.dependencies, self.streams, self.world.now
+        )
+        self.fates: Final[Mapping[str, Fate]] = fates(scenario.jobs, self.streams, self.draws, self.partners)
         self.rough: Final = scenario.storage is not None or scenario.workers.rough
         self.news: Final = OwnBells() if self.rough else OneBell(self.world)
         self.headcounts: Final = [Headcount(BEGAN, 0, 0)]

@@ -1,14 +1,17 @@
 """Writing a scenario as TOML text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import tomlkit
-from tomlkit.items import Array, Item, Table, Trivia, Whitespace
+from tomlkit.items import AoT, Array, Item, Table, Trivia, Whitespace
 
 from jobsim.core.policy import RetryPolicy
 from jobsim.policies import PRESETS
 from jobsim.sim.policy_tables import policy_table
+
+_LISTS: Final = ("dependencies", "jobs")
+"""What is written as an array of tables."""
 
 _LAST: Final = ("expect", "sweep", "tune")
 """The tables that stand at the end, where they are not empty."""
@@ -19,16 +22,15 @@ def toml_text(data: Mapping[str, Any]) -> str:
     document = tomlkit.document()
     policies: Mapping[str, RetryPolicy] = data["policies"]
     for key, value in data.items():
-        if key not in ("workers", "storage", "jobs", "policies", *_LAST):
+        if key not in ("workers", "storage", *_LISTS, "policies", *_LAST):
             document.add(key, _value(value))
     document.add("compare", _value(list(policies)))
     document.add("workers", _table(data["workers"]))
     if data["storage"]:
         document.add("storage", _table(data["storage"]))
-    jobs = tomlkit.aot()
-    for job in data["jobs"]:
-        jobs.append(_table(job))
-    document.add("jobs", jobs)
+    for key in _LISTS:
+        if data[key]:
+            document.add(key, _tables(data[key]))
     own = {name: policy_table(p) for name, p in policies.items() if PRESETS.get(name) != p}
     if own:
         tables = tomlkit.table(is_super_table=True)
@@ -39,6 +41,13 @@ def toml_text(data: Mapping[str, Any]) -> str:
         if data[key]:
             document.add(key, _table(data[key]))
     return tomlkit.dumps(document)
+
+
+def _tables(entries: Iterable[Mapping[str, Any]]) -> AoT:
+    tables = tomlkit.aot()
+    for entry in entries:
+        tables.append(_table(entry))
+    return tables
 
 
 def _table(values: Mapping[str, Any]) -> Table:

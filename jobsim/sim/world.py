@@ -1,11 +1,12 @@
 """One run: the real engine in a simulated world, from the first arrival until every job is final."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from jobsim.analysis.calls import CallLog
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.events import EventLog
 from jobsim.core.policy import RetryPolicy
@@ -28,6 +29,7 @@ class Run:
 
     `headcounts` tell how many workers there were, over time; `submissions` what those who enqueue know, and
     are `None` where all that was offered was acknowledged and nothing enqueued twice: the log tells it.
+    `calls` are those that each dependency has seen, by its name.
     """
 
     scenario: Scenario
@@ -39,6 +41,7 @@ class Run:
     ended: Instant
     headcounts: tuple[Headcount, ...] = ()
     submissions: Submissions | None = None
+    calls: Mapping[str, CallLog] = field(default_factory=dict)
 
 
 @contextmanager
@@ -61,10 +64,12 @@ def run_world(scenario: Scenario, policy: RetryPolicy, seed: int, storage: str =
         ConfigError: there is no such storage.
     """
     with _opened(storage) as store:
-        play = _Play(Stage(scenario, policy, seed, store))
+        stage = Stage(scenario, policy, seed, store)
+        play = _Play(stage)
         log = store.log if isinstance(store, Book) else EventLog.of(store.events())
     ended = min(_end(log), play.limit) if play.finished else play.limit
-    return Run(scenario, policy, seed, storage, log, BEGAN, ended, play.headcounts, play.submissions)
+    calls = {name: partner.calls(ended) for name, partner in stage.partners.items()}
+    return Run(scenario, policy, seed, storage, log, BEGAN, ended, play.headcounts, play.submissions, calls)
 
 
 def _end(log: EventLog) -> Instant:

@@ -21,6 +21,7 @@ from jobsim.models import (
     Gamma,
     InOrder,
     Lognormal,
+    Normal,
     Quantiles,
     Service,
     Weibull,
@@ -32,6 +33,7 @@ GRID = [(i + 0.5) / 100_000 for i in range(100_000)]
 FAMILIES: list[tuple[Distribution, Any]] = [
     (ExponentialService(mean="2s"), stats.expon(scale=2)),
     (Lognormal(mean="2s", cv=1.5), stats.lognorm(math.sqrt(math.log(3.25)), scale=2 / math.sqrt(3.25))),
+    (Normal(mean="2s", sd="400ms"), stats.truncnorm(-5, math.inf, loc=2, scale=0.4)),
     (Erlang(mean="2s", k=3), stats.erlang(3, scale=2 / 3)),
     (Gamma(mean="2s", cv=0.5), stats.gamma(4, scale=0.5)),
     (Gamma(mean="2s", cv=2), stats.gamma(0.25, scale=8)),
@@ -44,6 +46,8 @@ FAMILIES: list[tuple[Distribution, Any]] = [
 ALL = [
     *(family for family, _ in FAMILIES),
     Constant(value="3s"),
+    Normal(mean="1s", sd="250ms"),
+    Normal(mean="1s", sd="0s"),
     Gamma(mean="1s", cv=0),
     Weibull(mean="1s", cv=0.4),
     Empirical(values=["1s", "9s", "2s", "2s"]),
@@ -221,3 +225,9 @@ def test_lognormal_refuses_an_impossible_variation(cv: float) -> None:
     """The coefficient of variation is a finite number from 0."""
     with pytest.raises(ConfigError, match=r"^Lognormal\.cv: must be "):
         Lognormal(mean="1s", cv=cv)
+
+
+def test_normal_is_for_what_varies_little() -> None:
+    """A deviation that would often be cut off at zero is refused."""
+    with pytest.raises(ConfigError, match=r"^Normal\.sd: must be at most a quarter of the mean, 1s"):
+        Normal(mean="1s", sd="251ms")

@@ -36,7 +36,7 @@ def attempt(
     job = JobClass(kind="a", arrivals=Listed(times=["0s"]), service=service, failures=failures)
     world = World(BEGAN)
     machine = world.machine()
-    executor = ModelExecutor(machine, fates([job], STREAMS, Draws(STREAMS)), BEGAN, machine.kill)
+    executor = ModelExecutor(machine, fates([job], STREAMS, Draws(STREAMS), {}), BEGAN, machine.kill)
     lease = Lease(
         1, JobId(key), "a", "q", number, 5, 5, number, BEGAN, Duration(0), BEGAN, WorkerId("w"), "{}"
     )
@@ -130,7 +130,7 @@ def test_kinds_share_the_course_of_failures_of_one_name() -> None:
             )
             for kind in ("a", "b")
         ]
-        begun = fates(jobs, STREAMS, Draws(STREAMS))
+        begun = fates(jobs, STREAMS, Draws(STREAMS), {})
         moments = [Duration(second * SECOND) for second in range(300)]
         return [[fate.verdicts[0][1](at, 0.5) is not None for at in moments] for fate in begun.values()]
 

@@ -103,7 +103,7 @@ def test_the_valid_file_is_valid() -> None:
         ('"1h"', "true", "4: horizon: True is not a duration; write for example '5s' or '1h30m'"),
         ("seed = 1", "sead = 1", "6: sead: unknown key (did you mean 'seed'?)"),
         ("seed = 1", "bananas = 1", "6: bananas: unknown key; known here: schema, name, description, "
-         "horizon, drain, seed, workers, storage, jobs, policies, expect, sweep, tune, compare, trace"),
+         "horizon, drain, seed, workers, storage, dependencies, jobs, policies, expect, sweep, tune, compare, trace"),
         ("seed = 1", "seed = 1.5", "6: seed: must be a whole number, not 1.5"),
         ("seed = 1", 'seed = "1"', "6: seed: must be a whole number, not '1'"),
         ("seed = 1", "comparee = []", "6: comparee: unknown key (did you mean 'compare'?)"),
@@ -153,7 +153,7 @@ def test_the_valid_file_is_valid() -> None:
         ('{ process = "poisson", rate = "12/s" }', '{ process = "batches", size = 3, of = { process = "poisson", rate = 5 } }', "20: jobs.0.arrivals.of.rate: 5 has no unit; write for example '5/s'"),
         ('every = "1s"', 'every = "0s"', "38: jobs.1.arrivals.every: must be longer than zero, at least a microsecond: '0s'"),
         ('every = "1s"', 'every = "1s"\njobs = 0', "39: jobs.1.arrivals.jobs: must be at least 1, not 0"),
-        ('"lognormal"', '"normal"', "21: jobs.0.service.dist: 'normal' is not one of constant, exponential, lognormal, erlang, gamma, "
+        ('"lognormal"', '"lognorm"', "21: jobs.0.service.dist: 'lognorm' is not one of constant, exponential, lognormal, normal, erlang, gamma, "
          "weibull, bounded_pareto, empirical, quantiles, in_order, replay (did you mean 'lognormal'?)"),
         ('dist = "lognormal", mean = "250ms", cv = 1.0', 'dist = "weibull", mean = "1s", shape = 1, cv = 1', "21: jobs.0.service: is given by its mean and one of shape and cv"),
         ('dist = "lognormal", mean = "250ms", cv = 1.0', 'dist = "bounded_pareto", alpha = 1, low = "2s", high = "1s"', "21: jobs.0.service: low (2s) must be below high (1s)"),
