@@ -83,6 +83,10 @@ class Recorded(Model):
         self._offsets = tuple(sorted(_recorded(self.file)))
         return self
 
+    def files(self) -> Iterator[str]:
+        """Yield the file."""
+        yield self.file
+
     def times(self, uniform: Uniform) -> Iterator[Duration]:
         """Yield offsets from the start, non-decreasing."""
         return iter(self._offsets)

@@ -43,6 +43,13 @@ class Model(BaseModel):
         # Else pydantic would build nested models through it too, and lose where their errors lie.
         __init__.__pydantic_base_init__ = True
 
+    def files(self) -> Iterator[str]:
+        """Yield the paths of the files whose content belongs to it, and to the models in it."""
+        for _, value in self:
+            for part in value if isinstance(value, tuple) else (value,):
+                if isinstance(part, Model):
+                    yield from part.files()
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield what a reader would write: no discriminator, nothing absent, durations as text."""
         for name, field in type(self).model_fields.items():

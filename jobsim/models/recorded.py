@@ -61,10 +61,12 @@ class TraceFile(Model):
         Raises:
             ConfigError: a file cannot be read; or what is wrong in it, with its line and column.
         """
-        files = (*self.path, *(self.durations or ()))
-        return _loaded(
-            TraceFile.model_dump_json(self, include=set(TraceFile.model_fields)), *map(_stamp, files)
-        )
+        written = TraceFile.model_dump_json(self, include=set(TraceFile.model_fields))
+        return _loaded(written, *map(file_stamp, self.files()))
+
+    def files(self) -> Iterator[str]:
+        """Yield the trace's files."""
+        yield from (*self.path, *(self.durations or ()))
 
     def read(self) -> Trace:
         """Return the trace, read anew; see `load`."""
@@ -91,7 +93,7 @@ _OPTIONS: Final = {
 }
 
 
-def _stamp(path: str) -> tuple[int, int]:
+def file_stamp(path: str) -> tuple[int, int]:
     """Return what changes when a file is written anew."""
     try:
         status = Path(path).stat()

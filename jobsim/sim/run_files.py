@@ -7,19 +7,20 @@ has changed: the scenario, the policy, the seed, the store, or the engine's own 
 import json
 import os
 from dataclasses import dataclass, replace
-from functools import cache
-from hashlib import sha256
+from functools import cache, lru_cache
+from hashlib import file_digest, sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
+from jobsim.models.recorded import file_stamp
 from jobsim.sim.scenario import Scenario
 
 FORMAT: Final = 1
 _ENGINE: Final = ("analysis", "core", "models", "runtime", "sim", "storage", "worker")
-_LIBRARIES: Final = ("numpy", "simpy")
+_LIBRARIES: Final = ("numpy", "scipy", "simpy")
 _NOT_MEASURED: Final = {"schema_", "name", "description", "seed", "policies", "expect", "sweep", "tune"}
 
 
@@ -95,9 +96,24 @@ def run_key(world: str, policy: RetryPolicy, seed: int, storage: str) -> str:
 
 
 def world_key(scenario: Scenario) -> str:
-    """Return a hash of the world of `scenario` and of the engine: of what its runs depend on."""
+    """Return a hash of the world of `scenario`, its files included, and of the engine: what runs depend on.
+
+    Raises:
+        ConfigError: one of the files cannot be read any more.
+    """
     tree = scenario.model_dump(mode="json", by_alias=True, exclude=_NOT_MEASURED)
-    return _hash(engine_fingerprint(), json.dumps(tree, sort_keys=True))
+    files = [_content(path, *file_stamp(path)) for path in scenario.files()]
+    return _hash(engine_fingerprint(), json.dumps(tree, sort_keys=True), *files)
+
+
+@lru_cache(maxsize=64)
+def _content(path: str, *_: int) -> str:
+    """Return a hash of what is in a file; it is read again once its stamp is another."""
+    try:
+        with Path(path).open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 @cache

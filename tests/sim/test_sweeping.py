@@ -236,6 +236,21 @@ def test_run_key_tells_worlds_policies_seeds_and_stores_apart() -> None:
     assert run_key(world, RetryPolicy(NoBackoff(), max_attempts=8, name="mine"), 1, "memory") == keys[0]
 
 
+def test_world_key_knows_what_is_in_the_files_of_a_world(tmp_path: Path) -> None:
+    """A recorded trace is part of the world: another content under the same name is another world."""
+    path = tmp_path / "arrivals.csv"
+    path.write_text("1\n2\n", encoding="utf-8")
+    scenario = SCENARIO.with_(**{"jobs.0.arrivals": {"process": "trace", "file": str(path)}})
+    assert list(scenario.files()) == [str(path)]
+    before = world_key(scenario)
+    assert world_key(scenario.with_()) == before
+    path.write_text("1\n2\n3\n", encoding="utf-8")
+    assert world_key(scenario.with_()) != before
+    path.unlink()
+    with pytest.raises(ConfigError, match=r"arrivals\.csv: cannot be read: No such file"):
+        world_key(scenario)
+
+
 def test_run_key_refuses_a_policy_that_does_not_say_what_it_is() -> None:
     """A backoff with Python's own repr would be another one in the next process."""
 
