@@ -66,6 +66,7 @@ docs: $(STAMP)
 	$(PY) docs/state_diagram.py
 	$(PY) docs/policy_tables.py
 	$(PY) docs/model_tables.py
+	$(PY) docs/scenario_schema.py
 
 clean:
 	rm -rf .venv .venv-latest build dist reports *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -13,14 +13,17 @@ from jobsim.cli import (
     dlq,
     doctor,
     enqueue,
+    equal_risk,
     events,
     jobs,
     limits,
     migrate,
     prune,
+    schema,
     simulation,
     stats,
     sweep,
+    tune,
     worker,
 )
 from jobsim.cli.options import flag
@@ -51,8 +54,11 @@ app.add_typer(limits.app, name="limits", rich_help_panel=_LIVE)
 app.command(rich_help_panel=_LIVE)(prune.prune)
 app.command(rich_help_panel=_SIMULATED)(compare.compare)
 app.command(rich_help_panel=_SIMULATED)(sweep.sweep)
+app.command(rich_help_panel=_SIMULATED)(equal_risk.equal_risk)
+app.command(rich_help_panel=_SIMULATED)(tune.tune)
 app.command(rich_help_panel=_SIMULATED)(simulation.run)
 app.command(rich_help_panel=_SIMULATED)(simulation.validate)
+app.command(rich_help_panel=_SIMULATED)(schema.schema)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it so

@@ -115,17 +115,21 @@ def _matrix(world: "Scenario", vary: list[str], *, zipped: bool) -> dict[str, An
                 "in the scenario"
             )
         return None
-    matrix: dict[str, Any] = dict(map(_axis, vary)) | ({"combine": "zip"} if zipped else {})
+    matrix: dict[str, Any] = dict(map(axis, vary)) | ({"combine": "zip"} if zipped else {})
     with usage("--vary"):
         Matrix.of(matrix).cells(world, from_file=True)
     return matrix
 
 
-def _axis(text: str) -> tuple[str, list[object]]:
-    """Return the key and the values that ``KEY=A,B,C`` spells."""
+def axis(text: str, example: str = "workers.count=2,4,8") -> tuple[str, list[object]]:
+    """Return the key and the values that ``KEY=A,B,C`` spells.
+
+    Raises:
+        typer.BadParameter: it spells none.
+    """
     key, equals, values = text.partition("=")
     if not key.strip() or not equals or not values.strip():
-        raise typer.BadParameter(f"write KEY=A,B,C, such as workers.count=2,4,8; not {text!r}")
+        raise typer.BadParameter(f"write KEY=A,B,C, such as {example}; not {text!r}")
     read = _toml(values) if values.lstrip().startswith("[") else None
     if isinstance(read, list):
         return key.strip(), read

@@ -153,7 +153,9 @@ class Scenario(Model):
     @field_validator("schema_", mode="before")
     @classmethod
     def _known_schema(cls, value: object) -> object:
-        if isinstance(value, int) and not isinstance(value, bool) and value > SCHEMA:
+        if isinstance(value, bool):
+            raise ConfigError(f"must be {SCHEMA}, not {value}")
+        if isinstance(value, int) and value > SCHEMA:
             raise ConfigError(f"{value} is newer than this version of jobsim, which reads {SCHEMA}")
         return value
 

@@ -50,6 +50,17 @@ def _tables(entries: Iterable[Mapping[str, Any]]) -> AoT:
     return tables
 
 
+def policy_text(policy: RetryPolicy) -> str:
+    """Return the table [policies.NAME] of `policy`.
+
+    Raises:
+        ConfigError: it has a backoff or jitter that is not one of jobsim's own.
+    """
+    tables = tomlkit.table(is_super_table=True)
+    tables.add(policy.name or "mine", _table(policy_table(policy)))
+    return tomlkit.dumps(tomlkit.document().add("policies", tables))
+
+
 def _table(values: Mapping[str, Any]) -> Table:
     table = tomlkit.table()
     for key, value in values.items():
