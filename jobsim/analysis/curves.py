@@ -2,20 +2,26 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jobsim.analysis.arrays import STATES
+from jobsim.analysis.measures_attempts import BURST_WINDOW_S, densest
 from jobsim.analysis.measures_jobs import latencies
 from jobsim.analysis.observed import Observed, Outage
+from jobsim.core.job import State
 from jobsim.core.time import SECOND
 
 Floats = NDArray[np.float64]
 
 BINS: Final = 120
 """About how many bins of time the horizon is cut into."""
+
+RETRIES: Final = 10
+"""Up to which retry the herd is looked at, retry by retry."""
 
 LATENCIES_S: Final[Floats] = np.logspace(-3, 7, 401)
 """Latencies at which the distribution is recorded: 1 ms to 116 days, 40 a decade."""
@@ -64,26 +70,35 @@ _STEPS_S: Final = tuple(
 class Curves:
     """The curves of one run.
 
-    `load` is attempts started per second in each bin, shape (count,); `backlog` the jobs not final at
-    each edge, shape (count + 1,); `waiting` the share of all jobs not succeeded within each of
-    `LATENCIES_S`, so that it levels off at the share that never succeeded.
+    `load` is attempts started per second in each bin, `goodput` jobs succeeded, shape (count,); `backlog` the
+    jobs not final at each edge, shape (count + 1,); `waiting` the share of all jobs not succeeded within
+    each of `LATENCIES_S`, so that it levels off at the share that never succeeded; `herd` the largest burst
+    of first, second, ... retries, shape (`RETRIES`,).
     """
 
     load: Floats
+    goodput: Floats
     backlog: Floats
     waiting: Floats
+    herd: Floats
 
     @classmethod
     def of(cls, run: Observed, grid: Grid) -> Self:
         """Return the curves of one run."""
         jobs, began = run.history.jobs, run.setting.began
-        load, _ = np.histogram((run.history.attempts.started - began) / SECOND, grid.edges_s)
+        attempts = run.history.attempts
+        load, _ = np.histogram((attempts.started - began) / SECOND, grid.edges_s)
+        done_at = jobs.finished[jobs.state == STATES.index(State.SUCCEEDED)]
+        goodput, _ = np.histogram((done_at - began) / SECOND, grid.edges_s)
+        retries = (attempts.started[attempts.number == k + 1] for k in range(1, RETRIES + 1))
         edges = began + np.round(grid.edges_s * SECOND).astype(np.int64)
         done = np.searchsorted(np.sort(latencies(jobs)), LATENCIES_S, side="right")
         return cls(
             load=load / grid.width_s,
+            goodput=goodput / grid.width_s,
             backlog=run.backlog.at_moments(edges).astype(np.float64),
             waiting=1 - done / max(1, len(jobs.state)),
+            herd=np.array([densest(started, BURST_WINDOW_S) for started in retries], np.float64),
         )
 
 
@@ -95,8 +110,10 @@ class Profiles:
     horizon_s: float
     outages: tuple[Outage, ...]
     load: dict[str, Floats]
+    goodput: dict[str, Floats]
     backlog: dict[str, Floats]
     waiting: dict[str, Floats]
+    herd: dict[str, Floats]
 
     @classmethod
     def of(
@@ -108,11 +125,13 @@ class Profiles:
     ) -> Self:
         """Stack the curves of each policy's runs."""
         stacked = {label: list(curves) for label, curves in runs.items()}
-        load, backlog, waiting = (
-            {label: np.stack([getattr(c, name) for c in curves]) for label, curves in stacked.items()}
-            for name in ("load", "backlog", "waiting")
-        )
-        return cls(grid, horizon_s, outages, load, backlog, waiting)
+        by_name = {
+            field.name: {
+                label: np.stack([getattr(c, field.name) for c in curves]) for label, curves in stacked.items()
+            }
+            for field in fields(Curves)
+        }
+        return cls(grid, horizon_s, outages, **by_name)
 
     @property
     def end_s(self) -> float:

@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from jobsim.analysis.curves import LATENCIES_S, Profiles
+from jobsim.analysis.measures import MEASURES
+from jobsim.analysis.measures_attempts import BURST_WINDOW_S
+from jobsim.analysis.splits import split, split_in_words
+from jobsim.analysis.statistics import Interval, mean_interval
 from jobsim.analysis.summary import interval, policies
-from jobsim.analysis.wording import time_text, with_unit
+from jobsim.analysis.wording import heading, time_text, with_unit
 
 Floats = NDArray[np.float64]
 
@@ -63,6 +67,36 @@ def load(profiles: Profiles, ax: Axes, ci: float = 0.95) -> Axes:
     return ax
 
 
+def goodput(profiles: Profiles, ax: Axes, ci: float = 0.95) -> Axes:
+    """Draw jobs succeeded per second over time: mean over the replications, outages shaded."""
+    edges = profiles.grid.edges_s
+    _over_time(profiles, profiles.goodput, (edges[:-1] + edges[1:]) / 2, ax, ci)
+    ax.set_ylabel("jobs, 1/s")
+    ax.set_title("Goodput: jobs succeeded")
+    return ax
+
+
+def herd(profiles: Profiles, ax: Axes, ci: float = 0.95) -> Axes:
+    """Draw the largest burst of first, second, ... retries: mean over the replications.
+
+    It tells how fast a policy spreads jobs that failed together.
+    """
+    bursts = np.stack([bursts.mean(axis=0) for bursts in profiles.herd.values()])
+    last = int(np.flatnonzero(bursts.any(axis=0)).max(initial=0)) + 1
+    for index, (label, values) in enumerate(profiles.herd.items()):
+        _line(ax, np.arange(1.0, last + 1), values[:, :last], label, index, ci, every=1)
+    ax.set_yscale("symlog", linthresh=1, linscale=0.3)
+    ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda burst, _: f"{burst:g}"))
+    ax.set_xticks(range(1, last + 1))
+    ax.set_xlabel("retry, counted for each job")
+    ax.set_ylabel("retries")
+    ax.set_title(f"Herd: most retries started within {BURST_WINDOW_S} s")
+    _dress(ax)
+    return ax
+
+
 def backlog(profiles: Profiles, ax: Axes, ci: float = 0.95) -> Axes:
     """Draw the jobs not in a final state over time: mean over the replications, outages shaded."""
     _over_time(profiles, profiles.backlog, profiles.grid.edges_s, ax, ci)
@@ -104,6 +138,49 @@ def _latency_span(shares: Floats) -> tuple[float, float]:
     return LATENCIES_S[first], LATENCIES_S[min(last + 10, len(LATENCIES_S) - 1)]
 
 
+def measure(runs: pd.DataFrame, name: str, ax: Axes, ci: float = 0.95) -> Axes:
+    """Draw each policy's mean of a measure with its interval, above a tick for every run.
+
+    Where the runs of a policy fall into two groups, each group has a mark and there is none between them. The
+    scale is logarithmic where the means of policies differ by a factor of 50.
+    """
+    labels = policies(runs)
+    factor = 100 if MEASURES[name].unit == "%" else 1
+    means = []
+    for index, label in enumerate(labels):
+        values = factor * runs.loc[runs["policy"] == label, name].to_numpy(float)
+        known = values[np.isfinite(values)]
+        ax.plot(known, np.full(len(known), index + 0.25), "|", color="0.45", markersize=6, alpha=0.7)
+        groups = split(runs, label, name, ci)
+        shown = [interval(runs, label, name, ci)]
+        if groups:
+            shown = [mean_interval(group, ci) for group in groups[:2] if np.isfinite(group).all()]
+        for one in (one for one in shown if np.isfinite(one.mean)):
+            _mark(
+                ax,
+                Interval(factor * one.mean, factor * one.low, factor * one.high, one.n),
+                index,
+                style(index).color,
+            )
+        means += [factor * one.mean for one in shown if np.isfinite(one.mean)]
+        text = split_in_words(name, groups, ci, with_unit) if groups else with_unit(name, shown[0])
+        _note(ax, text, (1, index), (6, 0), xycoords=("axes fraction", "data"), va="center", fontsize="small")
+    if means and min(means) > 0 and max(means) > 50 * min(means):
+        ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    ax.set_xlabel(heading(name))
+    ax.set_title(MEASURES[name].label.capitalize())
+    _rows(ax, labels)
+    return ax
+
+
+def _rows(ax: Axes, labels: list[str]) -> None:
+    """Let each policy have a row, the first on top."""
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+    _dress(ax)
+
+
 def dead_letters(runs: pd.DataFrame, ax: Axes, ci: float = 0.95) -> Axes:
     """Draw each policy's share of dead letters with its interval.
 
@@ -119,12 +196,10 @@ def dead_letters(runs: pd.DataFrame, ax: Axes, ci: float = 0.95) -> Axes:
         number = with_unit("dead_letter_rate", interval(runs, label, "dead_letter_rate", ci))
         _note(ax, number, (end, index), (8, 0), ha="left", va="center", fontsize="small")
     ax.set_title(ax.get_title() or "Dead letters: jobs given up")
-    ax.set_yticks(range(len(labels)), labels)
-    ax.set_ylim(len(labels) - 0.5, -0.5)
+    _rows(ax, labels)
     ax.set_xlim(0, 1.35 * ax.get_xlim()[1])  # room for the numbers
     ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
     ax.set_xlabel("share of all jobs")
-    _dress(ax)
     return ax
 
 
@@ -174,7 +249,9 @@ def _shade_outages(profiles: Profiles, ax: Axes, unit: float) -> None:
         _note(ax, "outage", (middle, 1), (0, -2), xycoords=("data", "axes fraction"), **look)
 
 
-def _line(ax: Axes, x: Floats, values: Floats, label: str, index: int, ci: float) -> None:
+def _line(
+    ax: Axes, x: Floats, values: Floats, label: str, index: int, ci: float, every: float = 0.13
+) -> None:
     """Draw the mean of `values`, shape (replications, points), and its interval."""
     look, mean = style(index), values.mean(axis=0)
     ax.plot(
@@ -185,7 +262,7 @@ def _line(ax: Axes, x: Floats, values: Floats, label: str, index: int, ci: float
         linewidth=1.4,
         marker=look.marker,
         markersize=4.5,
-        markevery=(0.02 + 0.013 * index, 0.13),
+        markevery=every if isinstance(every, int) else (0.02 + 0.013 * index, every),
         label=label,
     )
     n = len(values)
@@ -196,8 +273,11 @@ def _line(ax: Axes, x: Floats, values: Floats, label: str, index: int, ci: float
 
 def _dot(ax: Axes, runs: pd.DataFrame, label: str, index: int, ci: float, *, fill: str) -> float:
     """Draw a mean and its interval in row `index`; return where it ends."""
-    mean, low, high, _ = interval(runs, label, "dead_letter_rate", ci)
-    look = style(index)
+    return _mark(ax, interval(runs, label, "dead_letter_rate", ci), index, fill)
+
+
+def _mark(ax: Axes, at: Interval, index: int, fill: str) -> float:
+    look, (mean, low, high, _) = style(index), at
     ax.plot([low, high], [index, index], color=look.color, linewidth=1.4, solid_capstyle="butt")
     ax.plot([mean], [index], marker=look.marker, color=look.color, markerfacecolor=fill, linestyle="none")
     return float(np.nanmax([mean, high]))

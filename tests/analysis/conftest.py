@@ -137,8 +137,10 @@ def profiles() -> Callable[..., Profiles]:
             label: [
                 Curves(
                     load=random.poisson(5, 60).astype(float),
+                    goodput=random.poisson(4, 60).astype(float),
                     backlog=random.poisson(9, 61).astype(float),
                     waiting=np.clip(1 / (1 + LATENCIES_S), 0.02 * (index + 1), 1),
+                    herd=np.array([100.0, 50, 20, 5, 1, 0, 0, 0, 0, 0]),
                 )
                 for _ in range(replications)
             ]

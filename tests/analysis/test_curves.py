@@ -63,3 +63,18 @@ def test_profiles_stack_runs_by_policy(story: Any, began: Instant) -> None:
     assert profiles.backlog["b"].shape == (1, 4)
     assert profiles.end_s == 30.0
     assert np.array_equal(profiles.load["a"][0], one.load)
+
+
+def test_curves_count_bursts_retry_by_retry(story: Any, began: Instant) -> None:
+    """Second attempts are first retries; a policy that spreads them has smaller bursts at later retries."""
+    for job in range(4):
+        story.enqueue(job, 0)
+        story.claim(job, 0)
+        story.retry(job, 1, due=5)
+        story.claim(job, 5 + job / 10)
+        story.retry(job, 6, due=10)
+        story.claim(job, 10 + job)
+        story.succeed(job, 14 + job)
+    curves = Curves.of(Observed.of(story.log, Setting(began, began, 30.0)), Grid(5.0, 4))
+    assert curves.herd.tolist() == [4, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert curves.goodput.tolist() == [0, 0, 0.2, 0.6]

@@ -10,6 +10,9 @@ from matplotlib.figure import Figure
 
 from jobsim.analysis import plots
 from jobsim.analysis.curves import Profiles
+from jobsim.analysis.measures import MEASURES
+from jobsim.analysis.summary import interval
+from jobsim.analysis.wording import heading, with_unit
 
 Table = Callable[..., pd.DataFrame]
 Make = Callable[..., Profiles]
@@ -23,7 +26,7 @@ def test_styles_of_a_dozen_policies_all_differ_without_colour() -> None:
     assert len(looks) == 12
 
 
-@pytest.mark.parametrize("draw", [plots.load, plots.backlog, plots.latency])
+@pytest.mark.parametrize("draw", [plots.load, plots.goodput, plots.backlog, plots.latency, plots.herd])
 @pytest.mark.parametrize("replications", [1, 4])
 def test_curves_are_drawn_on_the_axes_given(
     draw: Callable[..., object], replications: int, profiles: Make
@@ -36,7 +39,7 @@ def test_curves_are_drawn_on_the_axes_given(
     assert len(shades) == (2 if replications > 1 else 0)
     assert ax.get_title()
     assert ax.get_ylabel()
-    assert ax.get_xlabel() in {"time, min", "time since creation"}
+    assert ax.get_xlabel() in {"time, min", "time since creation", "retry, counted for each job"}
 
 
 def test_load_draws_the_mean_of_the_replications(profiles: Make) -> None:
@@ -95,10 +98,49 @@ def test_pictures_leave_no_figure_with_pyplot(table: Table, profiles: Make) -> N
 def test_curves_can_be_drawn_where_nothing_happened(profiles: Make) -> None:
     """No attempts, no jobs, no success: the pictures are empty, not an error."""
     made = profiles(["a"], 2)
-    for series in (made.load, made.backlog):
+    for series in (made.load, made.goodput, made.backlog, made.herd):
         series["a"][:] = 0
     made.waiting["a"][:] = 1
-    for draw in (plots.load, plots.backlog, plots.latency):
+    for draw in (plots.load, plots.goodput, plots.backlog, plots.latency, plots.herd):
         figure = Figure()
         draw(made, figure.subplots())
         figure.canvas.draw()
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_every_measure_has_a_picture(name: str, table: Table) -> None:
+    """A row a policy, a tick a run, the mean with its interval in words, and the unit."""
+    runs = table({"a": {}, "b": {}}, 6)
+    ax = plots.measure(runs, name, Figure().subplots())
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    assert ax.get_xlabel() == heading(name)
+    assert [text.get_text() for text in ax.texts] == [
+        with_unit(name, interval(runs, label, name)) for label in "ab"
+    ]
+    assert len(np.asarray(ax.get_lines()[0].get_xdata())) == 6
+
+
+def test_measure_marks_both_groups_and_no_mean_between_them(table: Table) -> None:
+    """Near a threshold no run ends where the mean is, so no mark is there."""
+    runs = table({"a": {}, "b": {}}, 20)
+    runs.loc[(runs["policy"] == "b") & (runs["replication"] < 6), "success_rate"] *= 0.2
+    ax = plots.measure(runs, "success_rate", Figure().subplots())
+    marks = [np.asarray(line.get_xdata())[0] for line in ax.get_lines() if line.get_marker() == "s"]
+    assert marks == pytest.approx([18, 90], rel=0.01)
+    assert " (6 runs) or " in ax.texts[1].get_text()
+
+
+def test_measure_that_was_never_reached_is_said(table: Table) -> None:
+    """A policy without a finite value has a row and the word."""
+    runs = table({"a": {"latency_p95_s": np.inf}, "b": {"latency_p95_s": np.nan}, "c": {}}, 5)
+    figure = Figure()
+    ax = plots.measure(runs, "latency_p95_s", figure.subplots())
+    assert [text.get_text() for text in ax.texts][:2] == ["never", "–"]
+    figure.canvas.draw()
+
+
+def test_measures_that_differ_by_orders_have_a_logarithmic_scale(table: Table) -> None:
+    """A policy a hundred times as slow does not hide the others."""
+    runs = table({"a": {}, "b": {"latency_p95_s": 100.0}}, 5)
+    assert plots.measure(runs, "latency_p95_s", Figure().subplots()).get_xscale() == "log"
+    assert plots.measure(runs, "latency_p50_s", Figure().subplots()).get_xscale() == "linear"

@@ -81,7 +81,7 @@ def test_comparison_refuses_a_run_that_was_not(comparison: Comparison, policy: s
         comparison.result(policy, replication)
 
 
-@pytest.mark.parametrize("name", ["load", "backlog", "latency", "dead_letters"])
+@pytest.mark.parametrize("name", ["load", "goodput", "backlog", "latency", "herd", "dead_letters"])
 def test_comparison_pictures_return_their_axes(comparison: Comparison, name: str) -> None:
     """On axes that are given nothing is registered; without, a new figure of pyplot is used."""
     ax = Figure().subplots()
@@ -91,6 +91,15 @@ def test_comparison_pictures_return_their_axes(comparison: Comparison, name: str
     own = draw()
     assert plt.get_fignums() == [own.figure.number]
     plt.close(own.figure)
+
+
+def test_comparison_draws_any_measure(comparison: Comparison) -> None:
+    """By its name; the error names the measure that was meant."""
+    ax = Figure().subplots()
+    assert comparison.plot.measure("oldest_job_s", ax) is ax
+    with pytest.raises(ConfigError, match="did you mean 'oldest_job_s'"):
+        comparison.plot.measure("oldest_job", ax)
+    assert plt.get_fignums() == []
 
 
 def test_comparison_overview_is_not_left_with_pyplot(comparison: Comparison) -> None:
