@@ -39,7 +39,7 @@ def in_text(name: str, interval: Interval, *, lower_bound: bool = False, signed:
 def with_unit(name: str, interval: Interval, *, lower_bound: bool = False) -> str:
     """Return the same with the unit, for running text."""
     text = in_text(name, interval, lower_bound=lower_bound)
-    unit = "" if math.isinf(interval.mean) else MEASURES[name].unit
+    unit = MEASURES[name].unit if math.isfinite(interval.mean) else ""
     if not unit or "±" in text:
         return f"{text} {unit}".strip()
     value, space, rest = text.partition(" [") if " [" in text else text.partition(" (")
