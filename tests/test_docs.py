@@ -16,6 +16,7 @@ from matplotlib import pyplot as plt
 
 import jobsim
 from jobsim import Scenario
+from jobsim.models import StorageModel, Workers
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -136,8 +137,18 @@ def test_toml_of_a_model_is_its_python() -> None:
     page = ROOT / "docs" / "models.md"
     names: dict[str, Any] = {}
     exec(blocks(page, "python")[0], names)
-    [table] = blocks(page, "toml")
-    assert Scenario.from_text(WORLD + table).jobs[1] == names["charge"]
+    assert Scenario.from_text(WORLD + blocks(page, "toml")[0]).jobs[1] == names["charge"]
+
+
+def test_toml_of_workers_and_the_store_is_what_a_scenario_takes() -> None:
+    """Each table is read, and says all that there is to say."""
+    _, workers, storage = blocks(ROOT / "docs" / "models.md", "toml")
+    whole = "\n".join(line for line in WORLD.splitlines() if not line.startswith("workers"))
+    head, jobs, rest = whole.partition("[[jobs]]")
+    scenario = Scenario.from_text(f"{head}{workers}{storage}{jobs}{rest}")
+    assert scenario.workers.model_fields_set >= set(Workers.model_fields) - {"poll"}
+    assert scenario.storage is not None
+    assert scenario.storage.model_fields_set == set(StorageModel.model_fields)
 
 
 def test_toml_of_a_policy_is_its_python() -> None:

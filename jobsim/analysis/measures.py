@@ -4,6 +4,7 @@ from typing import Final
 
 from jobsim.analysis.measure import Group, Measure
 from jobsim.analysis.measures_attempts import ATTEMPTS, UTILISATION
+from jobsim.analysis.measures_clients import CLIENTS
 from jobsim.analysis.measures_jobs import FATES, LATENCIES, OLDEST
 from jobsim.analysis.measures_levels import LEVELS, RECOVERY, WAITS
 from jobsim.analysis.observed import Observed
@@ -14,6 +15,7 @@ GROUPS: Final[tuple[Group, ...]] = (
     OLDEST,
     WAITS,
     ATTEMPTS,
+    CLIENTS,
     LEVELS,
     RECOVERY,
     UTILISATION,

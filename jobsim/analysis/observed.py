@@ -27,7 +27,8 @@ class Setting:
     """What a log does not say about its run: when it began and ended, and the world it ran in.
 
     Jobs arrive during the first `horizon_s` seconds; `slots` counts those of all workers, on
-    average (0: not known); the times of `outages` count from `began`.
+    average (0: not known); the times of `outages` count from `began`. A job was enqueued again up to
+    `resubmits` times where it took too long.
     """
 
     began: Instant
@@ -35,6 +36,7 @@ class Setting:
     horizon_s: float
     slots: float = 0
     outages: tuple[Outage, ...] = ()
+    resubmits: int = 0
 
     @classmethod
     def of(cls, log: EventLog) -> Self:

@@ -71,6 +71,7 @@ def setting_of(run: Run) -> Setting:
         horizon_s=scenario.horizon.seconds,
         slots=slots_of(run),
         outages=outages_of(scenario),
+        resubmits=max(job.resubmit.times if job.resubmit else 0 for job in scenario.jobs),
     )
 
 

@@ -21,6 +21,7 @@ from jobsim.models import (
     StorageModel,
     Workers,
 )
+from jobsim.sim.result import SimResult
 from jobsim.sim.scenario import JobClass, Scenario
 from jobsim.sim.stage import BEGAN
 from jobsim.sim.world import Run, run_world
@@ -42,7 +43,7 @@ def play(storage: StorageModel | None = None, drain: str = "1d", jobs: int = 60,
         name="a",
         horizon=f"{10 * jobs}s",
         drain=drain,
-        workers=Workers(count=2, slots=4),
+        workers=Workers(count=4, slots=4),
         storage=storage,
         jobs=(JobClass(**terms | job),),  # type: ignore[arg-type]
         policies=["full_jitter"],
@@ -75,6 +76,16 @@ def test_client_enqueues_again_what_does_not_succeed() -> None:
     assert by_original[90] == [105]
     assert set(by_original) == set(range(0, 100, 10))
     assert originals(ran.log.jobs, times=3) == told.resubmitted
+
+
+def test_measures_tell_original_from_resubmitted() -> None:
+    """Of a run, they count the jobs that stand for another, and those that succeeded for nothing."""
+    ran = play(service=Constant(value="10s"), resubmit=Resubmit(after="4s", times=2))
+    row = SimResult(ran).runs.iloc[0]
+    assert (row["jobs"], row["resubmitted"], row["duplicate_successes"]) == (180, 120, 120)
+    again = play(service=Constant(value="10s"), resubmit=Resubmit(after="11s", times=2))
+    row = SimResult(again).runs.iloc[0]
+    assert (row["jobs"], row["resubmitted"], row["duplicate_successes"]) == (60, 0, 0)
 
 
 def test_run_goes_on_while_a_client_may_enqueue() -> None:
