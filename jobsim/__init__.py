@@ -7,8 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from jobsim import policies
+    from jobsim import budgets, policies
     from jobsim.core.backoff import Backoff, Decorrelated, Exponential, Fixed, Linear, NoBackoff, Polynomial
+    from jobsim.core.breaker import Breaker
+    from jobsim.core.budget import Budget
     from jobsim.core.errors import (
         Abandoned,
         ConfigError,
@@ -56,6 +58,8 @@ __all__ = [
     "Abandoned",
     "Added",
     "Backoff",
+    "Breaker",
+    "Budget",
     "Cancel",
     "Comparison",
     "ConfigError",
@@ -106,6 +110,7 @@ __all__ = [
     "Sweep",
     "Tuned",
     "UnknownKind",
+    "budgets",
     "compare",
     "current_job",
     "equal_risk",
@@ -117,6 +122,8 @@ __all__ = [
 
 _NAMES: Final = {
     "core.backoff": "Backoff Decorrelated Exponential Fixed Linear NoBackoff Polynomial",
+    "core.breaker": "Breaker",
+    "core.budget": "Budget",
     "core.errors": "Abandoned ConfigError IllegalTransition JobsimError KeyTaken NotFound PayloadError "
     "SelfCheckFailed StorageBusy StorageError StorageForeign StorageFull StorageReadOnly UnknownKind",
     "core.jitter": "Added Equal Full Growth Jitter NoJitter Proportional Stretched",
@@ -138,8 +145,8 @@ _HOMES: Final = {name: f"{__name__}.{home}" for home, names in _NAMES.items() fo
 if not TYPE_CHECKING:  # a type checker would take every misspelt name for an object
 
     def __getattr__(name: str) -> object:
-        if name == "policies":
-            return import_module(f"{__name__}.policies")
+        if name in ("budgets", "policies"):
+            return import_module(f"{__name__}.{name}")
         if name == "__version__":
             from importlib.metadata import version
 

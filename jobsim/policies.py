@@ -64,7 +64,7 @@ graphile = _preset("graphile", Exponential(base="1s", factor=math.e, first=1, ca
 # Source: Temporal, RetryPolicy: 1 s * 2^n, n from 0, at most 100 times the initial interval, no limit.
 temporal = _preset("temporal", Exponential(base="1s", cap="100s"), None)
 # Source: botocore, retries/standard.py: U(0, 1) * min(2^(attempt - 1), 20) s, 3 attempts. Its retry
-# quota is shared by all calls of a client, so it is no part of a job's policy.
+# quota is `budgets.aws_sdk`: RetryPolicy(..., budget=budgets.aws_sdk).
 aws_sdk = _preset("aws_sdk", Exponential(base="1s", cap="20s", jitter="full"), 3)
 
 

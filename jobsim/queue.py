@@ -123,7 +123,8 @@ class Queue:
 
         `unique_key`, with `on_conflict`, and `limit_key` are as those of `enqueue`, for every job: a text, or
         a function of those arguments that it names. `limit` holds for all jobs of the kind together, across
-        processes, from when a worker that has it starts.
+        processes, from when a worker that has it starts; so do `budget`, from which retries are paid, and
+        `breaker`, which stops what fails too often: objects, or names of presets in `jobsim.budgets`.
 
         Raises:
             ConfigError: the function cannot be a handler, a setting cannot be used, or the kind is taken.

@@ -14,7 +14,7 @@ def test_every_public_name_is_there() -> None:
     """What is listed can be had, and the list is in order."""
     assert all(getattr(jobsim, name) is not None for name in jobsim.__all__)
     assert dir(jobsim) == jobsim.__all__
-    assert set(jobsim._HOMES) | {"policies"} == set(jobsim.__all__)
+    assert set(jobsim._HOMES) | {"budgets", "policies"} == set(jobsim.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -126,6 +126,7 @@ def _database(address: "Address", storage: "Storage") -> Iterator[Finding]:
     if isinstance(storage, Timekeeper):
         yield _clock(storage)
     yield _leases(storage, present(storage))
+    yield _breakers(storage, present(storage))
 
 
 def _file(address: "Address", settings: dict[str, str]) -> Iterator[Finding]:
@@ -172,6 +173,18 @@ def _clock(storage: "Storage") -> Finding:
         "clock",
         f"this machine is {abs(ahead) / SECOND:,.1f} s {side} the server, by whose time jobs go; "
         f"see that both follow NTP, or times in logs and jobs will not agree",
+    )
+
+
+def _breakers(storage: "Storage", now: Instant) -> Finding:
+    from jobsim.live.limits import broken
+
+    told = [f"{scope.by}:{scope.name} is {words}" for scope, words in broken(storage, now).items()]
+    if not told:
+        return _ok("breakers", "none is open")
+    return _attention(
+        "breakers",
+        f"{'; '.join(told)}: too many attempts failed; jobsim jobs list --state failed tells of what",
     )
 
 

@@ -1,7 +1,8 @@
 """``jobsim limits``: look at the limits in force, and change them."""
 
-import re
-from typing import Annotated, Final
+from contextlib import suppress
+from dataclasses import fields
+from typing import Annotated, Any
 
 import typer
 
@@ -9,13 +10,12 @@ from jobsim.cli.database import open_database
 from jobsim.cli.options import Database, Json, option, usage
 from jobsim.cli.output import complain, note, write_json, write_table
 from jobsim.cli.program import ExitCode
-from jobsim.core.errors import ConfigError
+from jobsim.core.breaker import Breaker
+from jobsim.core.budget import Budget
+from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.limits import NO_LIMIT, By, Limit, Rate, Scope
-from jobsim.core.time import duration
 
 app = typer.Typer(help="Look at the limits in force, and change them.", no_args_is_help=True)
-
-_RATE: Final = re.compile(r"(\d+)/(.+)", re.ASCII)
 
 
 def _scope(text: str) -> Scope:
@@ -35,14 +35,42 @@ def _scope(text: str) -> Scope:
 
 
 def _rate(text: str) -> Rate:
-    match = _RATE.fullmatch(text)
-    if match is None:
-        raise typer.BadParameter(f"{text!r} is no rate; write for example 100/1m or 5/s")
-    per = match[2] if match[2][:1].isdigit() else f"1{match[2]}"
-    try:
-        return Rate(int(match[1]), duration(per, "per"))
-    except ConfigError as error:
-        raise typer.BadParameter(str(error)) from None
+    with usage():
+        return Rate.parse(text)
+
+
+def _budget(text: str) -> Budget:
+    from jobsim.budgets import budget_named
+
+    with usage():
+        return Budget(**_fields(text, Budget)) if "=" in text else budget_named(text)
+
+
+def _breaker(text: str) -> Breaker:
+    from jobsim.budgets import breaker_named
+
+    with usage():
+        return Breaker(**_fields(text, Breaker)) if "=" in text else breaker_named(text)
+
+
+def _fields(text: str, cls: type[Budget | Breaker]) -> dict[str, Any]:
+    """Return what ``capacity=50,ttl=10s`` says of a budget or a breaker."""
+    known, given = {field.name for field in fields(cls)}, dict[str, Any]()
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        if name not in known:
+            raise ConfigError(
+                f"{name}: there is none{did_you_mean(name, known)}; there are: {', '.join(sorted(known))}"
+            )
+        given[name] = _number(value)
+    return given
+
+
+def _number(text: str) -> float | str:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 ScopeArgument = Annotated[
@@ -60,7 +88,7 @@ def list_limits(*, url: Database, as_json: Json = False) -> None:
         for scope, limit in limits:
             write_json(_record(scope, limit))
         return
-    headings = ("SCOPE", "RUNNING", "PER KEY", "RATE", "BURST")
+    headings = ("SCOPE", "RUNNING", "PER KEY", "RATE", "BURST", "BUDGET", "BREAKER")
     write_table(headings, [tuple(_record(scope, limit).values()) for scope, limit in limits])
 
 
@@ -83,6 +111,24 @@ def set_limit(
         int | None,
         option("--rate-burst", min=1, metavar="N", help="Those that may begin together after a pause."),
     ] = None,
+    budget: Annotated[
+        Budget | None,
+        option(
+            "--budget",
+            parser=_budget,
+            metavar="NAME|KEY=VALUE,...",
+            help="What retries are paid from: aws_sdk, grpc, ..., or capacity=50,per_second=1.",
+        ),
+    ] = None,
+    breaker: Annotated[
+        Breaker | None,
+        option(
+            "--breaker",
+            parser=_breaker,
+            metavar="NAME|KEY=VALUE,...",
+            help="What stops attempts where too many fail: polly, ..., or threshold=0.5,window=30s.",
+        ),
+    ] = None,
 ) -> None:
     """Put a limit in force, at once, in the place of the one there is.
 
@@ -93,9 +139,11 @@ def set_limit(
             raise typer.BadParameter("--rate-burst goes with --rate")
         rate = Rate(rate.starts, rate.per, burst)
     with usage():
-        limit = Limit(running=running, running_per_key=per_key, rate=rate)
+        limit = Limit(running=running, running_per_key=per_key, rate=rate, budget=budget, breaker=breaker)
     if not limit:
-        raise typer.BadParameter("give --running, --per-key or --rate; to remove a limit: limits clear")
+        raise typer.BadParameter(
+            "give --running, --per-key, --rate, --budget or --breaker; to remove a limit: limits clear"
+        )
     with open_database(url) as store:
         store.set_limits({scope: limit})
     note(f"In force for {_shown(scope, limit)}.")
@@ -125,6 +173,8 @@ def _record(scope: Scope, limit: Limit) -> dict[str, object]:
         "per_key": limit.running_per_key,
         "rate": None if rate is None else f"{rate.starts}/{rate.per}",
         "burst": None if rate is None else rate.burst,
+        "budget": None if limit.budget is None else repr(limit.budget),
+        "breaker": None if limit.breaker is None else repr(limit.breaker),
     }
 
 

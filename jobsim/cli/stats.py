@@ -1,4 +1,4 @@
-"""``jobsim stats``: how many jobs are in which state."""
+"""``jobsim stats``: how many jobs are in which state, and which breakers are open."""
 
 from threading import Event
 from typing import Annotated, Final
@@ -19,7 +19,7 @@ def stats(
     interval: Annotated[Duration, wait("--interval", help="How often --watch looks.")] = _LOOK,
     as_json: Json = False,
 ) -> None:
-    """Show how many jobs are in each state."""
+    """Show how many jobs are in each state, and which circuit breakers are not closed."""
     with open_database(url) as store:
         while True:
             if watch and not as_json:
@@ -31,9 +31,15 @@ def stats(
 
 
 def _show(store: Storage, *, as_json: bool) -> None:
+    from jobsim.live.limits import broken
+    from jobsim.live.stores import present
+
     counts = {state.value: number for state, number in store.counts().items()}
+    breakers = {f"{s.by}:{s.name}": words for s, words in broken(store, present(store)).items()}
     total = sum(counts.values())
     if as_json:
-        write_json({"jobs": total, "states": counts})
-    else:
-        write_table(("STATE", "JOBS"), [*counts.items(), ("total", total)])
+        write_json({"jobs": total, "states": counts, "breakers": breakers})
+        return
+    write_table(("STATE", "JOBS"), [*counts.items(), ("total", total)])
+    if breakers:
+        write_table(("BREAKER", "STANDS"), list(breakers.items()))

@@ -68,7 +68,7 @@ class Budget:
     It begins with `capacity` tokens, and holds no more. Tokens come in: `first_try` when the first attempt of
     a job has ended in any way, `success` and `late_success` when a first attempt or a later one succeeds, and
     `per_second` as time passes. They go out: `cost` when a retry is granted, or `timeout_cost` (`None`: the
-    same) after an attempt that timed out; and `failure_cost` for each attempt that fails, retried or not. A
+    same) after an attempt that timed out; and `failure_cost`, if it is there, for each that fails at all. A
     retry is granted where `threshold` tokens are there (`None`: what it costs). With a `ttl`, what came in or
     went out is forgotten after that time, and the balance may pass `capacity`.
 
@@ -138,7 +138,11 @@ class Budget:
             amount += self.success if first else self.late_success
         else:
             amount -= self.failure_cost
-        return self._moved(purse, _units(amount), now)
+        change = _units(amount)
+        if change < 0:  # no failure leaves debts
+            purse = self._refilled(purse, now)
+            change = max(change, -max(0, purse.balance + purse.recent.total))
+        return self._moved(purse, change, now)
 
     def grants(self, purse: Purse, ending: Ending, now: Instant) -> bool:
         """Return whether there is enough for a retry after an attempt that ended so."""

@@ -1,11 +1,12 @@
 """Limits on how many attempts run at once, how often they start and are tried again; who may start so."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from jobsim.core.breaker import Breaker, Circuit, Phase
 from jobsim.core.budget import Budget
@@ -15,6 +16,7 @@ from jobsim.core.windows import SKEW
 
 _TOGETHER: Final = SECOND // 10
 _EVER: Final = Instant(-(2**62))
+_RATE: Final = re.compile(r"(\d+)/(.+)", re.ASCII)
 
 
 class By(StrEnum):
@@ -70,6 +72,22 @@ class Rate:
         if self.burst is None:
             object.__setattr__(self, "burst", max(1, self.starts * _TOGETHER // per))
         _check_count(self.burst, "burst")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the rate that `text` spells, such as ``"100/1m"`` or ``"5/s"``.
+
+        Raises:
+            ConfigError: it spells none.
+        """
+        match = _RATE.fullmatch(text)
+        if match is None:
+            raise ConfigError(f"{text!r} is no rate; write for example 100/1m or 5/s")
+        per = match[2] if match[2][:1].isdigit() else f"1{match[2]}"
+        return cls(int(match[1]), duration(per, "per"))
+
+    def __str__(self) -> str:
+        return f"{self.starts}/{self.per}"
 
     @property
     def interval(self) -> int:

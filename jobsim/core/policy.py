@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from jobsim.core.backoff import Backoff, Exponential
+from jobsim.core.breaker import Breaker
+from jobsim.core.budget import Budget
 from jobsim.core.errors import ConfigError
 from jobsim.core.fields import OptionalDurationField, default
 from jobsim.core.job import UNLIMITED
+from jobsim.core.limits import check_guards
 from jobsim.core.outcome import Error, error_name
 from jobsim.core.time import duration
 
@@ -34,7 +37,9 @@ class RetryPolicy:
     `max_attempts` counts runs, the first included (`None`: no limit). `max_age` stops retries whose
     start would lie further than this behind the enqueue. `retry_on` names the errors that are
     retried (empty: all), `dead_letter_on` those that never are and wins over it; give exception
-    classes or their names, base classes included. `name` labels results and takes no part in equality.
+    classes or their names, base classes included. All jobs of a kind pay their retries from `budget`, and
+    `breaker` stops them where too many fail: a worker puts both in force, as a simulation does. `name` labels
+    results and takes no part in equality.
     """
 
     backoff: Backoff = DEFAULT_BACKOFF
@@ -42,6 +47,8 @@ class RetryPolicy:
     max_age: OptionalDurationField = default(None)
     retry_on: ErrorsField = default(())
     dead_letter_on: ErrorsField = default(())
+    budget: Budget | None = None
+    breaker: Breaker | None = None
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -50,6 +57,7 @@ class RetryPolicy:
         check_max_attempts(self.max_attempts)
         if self.max_age is not None:
             object.__setattr__(self, "max_age", duration(self.max_age, "max_age"))
+        check_guards(self.budget, self.breaker)
         object.__setattr__(self, "retry_on", _names(self.retry_on, "retry_on"))
         object.__setattr__(self, "dead_letter_on", _names(self.dead_letter_on, "dead_letter_on"))
 
@@ -73,7 +81,11 @@ class RetryPolicy:
         parts = [repr(self.backoff), f"max_attempts={self.max_attempts}"]
         if self.max_age is not None:
             parts.append(f"max_age='{self.max_age}'")
-        parts += [f"{n}={v!r}" for n in ("retry_on", "dead_letter_on") if (v := getattr(self, n))]
+        parts += [
+            f"{n}={v!r}"
+            for n in ("retry_on", "dead_letter_on", "budget", "breaker")
+            if (v := getattr(self, n))
+        ]
         if self.name:
             parts.append(f"name={self.name!r}")
         return f"RetryPolicy({', '.join(parts)})"

@@ -4,8 +4,10 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from jobsim.core.breaker import Phase
 from jobsim.core.errors import ConfigError
 from jobsim.core.limits import NO_LIMIT, By, Limit, Scope
+from jobsim.core.time import Instant, to_datetime
 from jobsim.live.handler import Handler
 from jobsim.live.placement import check_queue
 from jobsim.live.terms import check_limit
@@ -55,6 +57,25 @@ def put_in_force(storage: Storage, limits: Mapping[Scope, Limit]) -> None:
         _log.info("%s %s: %s", scope.by, scope.name, described(limit))
 
 
+def broken(storage: Storage, now: Instant) -> dict[Scope, str]:
+    """Return the breakers that are not closed `now`, and in words how each stands."""
+    limits, found = storage.limits(), {}
+    for scope, tally in sorted(storage.tallies().items()):
+        breaker, circuit = limits.get(scope, NO_LIMIT).breaker, tally.circuit
+        if breaker is None or circuit is None:
+            continue
+        match breaker.phase(circuit, now):
+            case Phase.OPEN if circuit.until is not None:
+                found[scope] = f"open until {to_datetime(circuit.until):%Y-%m-%d %H:%M:%S} UTC"
+            case Phase.OPEN:
+                found[scope] = "stops retries"
+            case Phase.HALF_OPEN:
+                found[scope] = f"half open, {circuit.passed} of {breaker.probes} probes have succeeded"
+            case Phase.CLOSED:
+                pass
+    return found
+
+
 def described(limit: Limit) -> str:
     """Return what `limit` says, in words."""
     words = []
@@ -64,4 +85,5 @@ def described(limit: Limit) -> str:
         words.append(f"at most {limit.running_per_key} a key running")
     if limit.rate is not None:
         words.append(f"at most {limit.rate.starts} in {limit.rate.per}, {limit.rate.burst} together")
+    words += [repr(guard) for guard in (limit.budget, limit.breaker) if guard is not None]
     return "; ".join(words) or "no limit"

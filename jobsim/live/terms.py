@@ -5,10 +5,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Self, TypedDict
 
+from jobsim.budgets import breaker_named, budget_named
 from jobsim.core.backoff import Backoff
+from jobsim.core.breaker import Breaker
+from jobsim.core.budget import Budget
 from jobsim.core.errors import ConfigError
+from jobsim.core.guards import guarded
 from jobsim.core.job import DEFAULT_QUEUE, Conflict
-from jobsim.core.limits import NO_LIMIT, Limit
+from jobsim.core.limits import NO_LIMIT, Limit, check_guards
 from jobsim.core.policy import ErrorsLike, RetryPolicy
 from jobsim.core.time import Duration, DurationLike, duration
 from jobsim.live.keys import Key, KeyLike
@@ -44,6 +48,8 @@ class Settings(TypedDict, total=False):
     on_conflict: Conflict | str
     limit_key: KeyLike | None
     limit: Limit
+    budget: Budget | str | None
+    breaker: Breaker | str | None
 
 
 _SETTINGS: Final = frozenset(Settings.__annotations__)
@@ -57,7 +63,8 @@ _POLICY: Final = frozenset({"retry", "max_attempts", "retry_on", "dead_letter_on
 class Terms:
     """How jobs of one kind are run. `timeout` is for one attempt; `keep_result` stores what it returns.
 
-    Their keys, if any, come from `unique_key` and `limit_key`, and `limit` holds for all of them together.
+    Their keys, if any, come from `unique_key` and `limit_key`, and `limit` holds for all of them together,
+    with the budget and the breaker that are said here, or else by the policy.
     `payload_limit` is in bytes, for the arguments and for the result.
 
     Raises:
@@ -75,6 +82,8 @@ class Terms:
     limit: Limit = NO_LIMIT
     payload_limit: int = SIZE_LIMIT
     isolation: Isolation | str = Isolation.THREAD
+    budget: Budget | str | None = None
+    breaker: Breaker | str | None = None
 
     def __post_init__(self) -> None:
         if self.timeout is not None:
@@ -87,7 +96,19 @@ class Terms:
             object.__setattr__(self, name, Key.of(getattr(self, name), name))
         object.__setattr__(self, "on_conflict", conflict(self.on_conflict))
         check_limit(self.limit, "limit")
+        object.__setattr__(self, "limit", self._guarded())
         object.__setattr__(self, "isolation", _isolation(self.isolation))
+
+    def _guarded(self) -> Limit:
+        """Return the limit with the budget and the breaker of the kind."""
+        own, policy = self.limit, self.policy
+        for name in ("budget", "breaker"):
+            if getattr(own, name) is not None and getattr(self, name) is not None:
+                raise ConfigError(f"{name}: give it once, beside the limit or within")
+        budget = budget_named(self.budget) if isinstance(self.budget, str) else self.budget
+        breaker = breaker_named(self.breaker) if isinstance(self.breaker, str) else self.breaker
+        check_guards(budget, breaker)
+        return guarded(own, budget or policy.budget, breaker or policy.breaker)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], payload_limit: int) -> Self:

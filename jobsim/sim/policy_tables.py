@@ -17,6 +17,8 @@ from jobsim.core.backoff import (
     NoBackoff,
     Polynomial,
 )
+from jobsim.core.breaker import Breaker
+from jobsim.core.budget import Budget
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.jitter import Added, Equal, Full, JitterLike, NoJitter, Proportional, Stretched
 from jobsim.core.policy import ErrorsLike, RetryPolicy
@@ -24,6 +26,8 @@ from jobsim.core.time import Duration, DurationLike
 from jobsim.models.fields import checked_duration
 from jobsim.models.problems import MISSING, Path, Problem, not_one_of, shown, unknown_key
 from jobsim.policies import PRESETS
+from jobsim.sim.limit_tables import PRESETS as GUARDS
+from jobsim.sim.limit_tables import guard_table
 
 BACKOFFS: Final[dict[str, type]] = {
     "none": NoBackoff,
@@ -166,10 +170,10 @@ class _Reader:
         kind, optional = known.type, known.type in _OPTIONAL
         if optional and isinstance(value, str) and value.lower() == NO_LIMIT:
             return None
-        if kind == Backoff:
-            return self._kind(value, BACKOFFS, path) or _WRONG
-        if kind == JitterLike:
-            return self._kind(value, JITTERS, path) or _WRONG
+        if kind in (Backoff, JitterLike):
+            return self._kind(value, BACKOFFS if kind == Backoff else JITTERS, path) or _WRONG
+        if kind in _GUARDS:
+            return self._guard(value, _GUARDS[kind], path)
         if kind in (DurationLike, DurationLike | None):
             return self._duration(value, path)
         if kind == ErrorsLike:
@@ -180,6 +184,17 @@ class _Reader:
         if kind in (int, int | None):
             return self._fits(value, (int,), f"a whole number{or_none}", path)
         return self._fits(value, (int, float), f"a number{or_none}", path)
+
+    def _guard(self, value: object, cls: type[Budget] | type[Breaker], path: Path) -> object:
+        """Return the budget or breaker that a table describes, or a preset's name."""
+        if isinstance(value, dict):
+            return self._make(cls, {f.name: f for f in fields(cls)}, value, path) or _WRONG
+        presets = GUARDS[cls]
+        if isinstance(value, str) and value in presets:
+            return presets[value]
+        hint = did_you_mean(value, presets) if isinstance(value, str) else ""
+        self._report(path, f"must be a table, or one of {', '.join(presets)}; not {shown(value)}{hint}")
+        return _WRONG
 
     def _duration(self, value: Any, path: Path) -> object:
         try:
@@ -203,6 +218,10 @@ class _Reader:
 
 _WRONG: Final = object()
 _LARGEST: Final = 2**63 - 1  # what TOML promises of whole numbers
+_GUARDS: Final[dict[object, type[Budget] | type[Breaker]]] = {
+    Budget | None: Budget,
+    Breaker | None: Breaker,
+}
 _OPTIONAL: Final = (DurationLike | None, int | None, float | None)
 
 
@@ -229,6 +248,8 @@ def _written(value: object, known: Field[Any]) -> object:
         return _kind_table(value, BACKOFFS)
     if known.type == JitterLike:
         return _kind_table(value, JITTERS)
+    if isinstance(value, (Budget, Breaker)):
+        return guard_table(value)
     if isinstance(value, Duration):
         return str(value)
     if isinstance(value, tuple):

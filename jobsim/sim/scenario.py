@@ -41,6 +41,7 @@ from jobsim.models.storage import StorageModel
 from jobsim.models.workers import Workers
 from jobsim.policies import PRESETS, named
 from jobsim.sim.expectations import ExpectationsField
+from jobsim.sim.limit_tables import LimitTable
 from jobsim.sim.matrix import Matrix
 from jobsim.sim.policy_tables import DEFAULT_COMPARE, labelled, read_policies
 from jobsim.sim.references import not_there, repeated, wrong
@@ -131,8 +132,9 @@ class Scenario(Model):
 
     Jobs arrive until `horizon`; the run goes on until every job is final, at most `drain` longer. Without
     `storage`, calls to the store take no time and work. `dependencies` are what jobs call: kinds that call
-    the same one meet there. `expect` is what comparisons are held to, `sweep` what a sweep varies, `tune`
-    what a search for a policy is for.
+    the same one meet there. `limits` are in force from the start, and beside them the budget and the breaker
+    of the policy, for each kind. `expect` is what comparisons are held to, `sweep` what a sweep varies,
+    `tune` what a search for a policy is for.
     """
 
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -145,6 +147,7 @@ class Scenario(Model):
     storage: StorageModel | None = None
     dependencies: tuple[Dependency, ...] = ()
     jobs: Annotated[tuple[JobClass, ...], Field(min_length=1)]
+    limits: tuple[LimitTable, ...] = ()
     policies: _PoliciesField = default(DEFAULT_COMPARE)
     expect: ExpectationsField = default(())
     sweep: Matrix | None = None

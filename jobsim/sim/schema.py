@@ -9,7 +9,10 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Final
 
 from jobsim.analysis.measures import MEASURES
+from jobsim.budgets import BREAKERS, BUDGETS
 from jobsim.core.backoff import Backoff
+from jobsim.core.breaker import Breaker
+from jobsim.core.budget import Budget
 from jobsim.core.jitter import JitterLike
 from jobsim.core.policy import ErrorsLike, RetryPolicy
 from jobsim.core.time import DurationLike
@@ -25,6 +28,8 @@ Schema = dict[str, Any]
 
 _TEXT: Final = {"type": "string"}
 _NONE: Final = {"const": NO_LIMIT}
+_BUDGET: Final = {"$ref": "#/$defs/Budget"}
+_BREAKER: Final = {"$ref": "#/$defs/Breaker"}
 _TEXTS: Final = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
 
 
@@ -38,9 +43,12 @@ def scenario_schema() -> Schema:
     defs |= {
         "Backoff": _of_kinds(BACKOFFS),
         "Jitter": _of_kinds(JITTERS),
+        "Budget": {"anyOf": [{"enum": list(BUDGETS)}, _of_fields(Budget, {})]},
+        "Breaker": {"anyOf": [{"enum": list(BREAKERS)}, _of_fields(Breaker, {})]},
         "Policy": _of_fields(RetryPolicy, {}),
         "Expectation": _expectation(),
     }
+    defs["LimitTable"]["properties"] |= {"budget": _BUDGET, "breaker": _BREAKER}
     properties: Schema = made["properties"]
     properties |= {
         "compare": _compare(),
@@ -106,6 +114,8 @@ def _of_field(known: Field[Any]) -> Schema:
     table: list[tuple[Any, Schema]] = [
         (Backoff, {"$ref": "#/$defs/Backoff"}),
         (JitterLike, {"$ref": "#/$defs/Jitter"}),
+        (Budget | None, _BUDGET),
+        (Breaker | None, _BREAKER),
         (ErrorsLike, _TEXTS),
         (DurationLike, _TEXT),
         (DurationLike | None, _TEXT),

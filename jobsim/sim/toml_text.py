@@ -10,7 +10,7 @@ from jobsim.core.policy import RetryPolicy
 from jobsim.policies import PRESETS
 from jobsim.sim.policy_tables import policy_table
 
-_LISTS: Final = ("dependencies", "jobs")
+_LISTS: Final = ("dependencies", "jobs", "limits")
 """What is written as an array of tables."""
 
 _LAST: Final = ("expect", "sweep", "tune")

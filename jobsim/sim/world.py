@@ -14,6 +14,7 @@ from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.core.transitions import FINAL
 from jobsim.runtime.sim import SimRuntime
 from jobsim.sim.clients import Clients, Submissions
+from jobsim.sim.limit_tables import limits_of
 from jobsim.sim.scenario import Scenario
 from jobsim.sim.staff import Staff
 from jobsim.sim.stage import BEGAN, Headcount, Stage
@@ -64,6 +65,8 @@ def run_world(scenario: Scenario, policy: RetryPolicy, seed: int, storage: str =
         ConfigError: there is no such storage.
     """
     with _opened(storage) as store:
+        if limits := limits_of(scenario.limits, (job.kind for job in scenario.jobs), policy):
+            store.set_limits(limits)
         stage = Stage(scenario, policy, seed, store)
         play = _Play(stage)
         log = store.log if isinstance(store, Book) else EventLog.of(store.events())

@@ -49,6 +49,14 @@ def test_budget_earns_and_loses_by_how_attempts_end(ending: Ending, tries: int, 
     assert budget.available(budget.ended(purse, ending, first=tries == 1, now=NOW), NOW) == left
 
 
+def test_budget_owes_nothing_for_failures() -> None:
+    """They take what there is, no more, so that the first successes count."""
+    budget = replace(STRICT, success=1, failure_cost=3, cost=0, threshold=1)
+    purse = budget.ended(budget.open(NOW), Ending.FAILED, first=True, now=NOW)
+    assert not budget.grants(purse, Ending.FAILED, NOW)
+    assert budget.grants(budget.ended(purse, Ending.SUCCEEDED, first=True, now=NOW), Ending.FAILED, NOW)
+
+
 def test_budget_charges_timeouts_apart() -> None:
     """A retry after a timeout costs `timeout_cost`; after any other failure, `cost`."""
     budget = replace(STRICT, capacity=30, cost=5, timeout_cost=10)

@@ -92,6 +92,8 @@ def test_policy_retries_by_class_name_or_base_class(lists: Any, error: Error, re
         ({"backoff": "exponential"}, "backoff: 'exponential' is no backoff; write for example"),
         ({"backoff": Exponential}, "backoff: .* is no backoff; write for example"),
         ({"retry_on": [5]}, "retry_on: 5 is neither an exception class nor the name of one"),
+        ({"budget": 5}, "budget: write Budget"),
+        ({"breaker": "polly"}, "breaker: write Breaker"),
         ({"dead_letter_on": int}, "dead_letter_on: .* is neither an exception class nor"),
     ],
 )

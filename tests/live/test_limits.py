@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from jobsim.core.breaker import Breaker
+from jobsim.core.budget import Budget
 from jobsim.core.limits import NO_LIMIT, By, Limit, Rate, Scope
 from jobsim.core.policy import RetryPolicy
 from jobsim.live.handler import Handler
@@ -61,6 +63,10 @@ def test_only_what_is_not_in_force_is_put_there() -> None:
         (
             Limit(running=5, running_per_key=1, rate=Rate(100, per="1m", burst=3)),
             "at most 5 running; at most 1 a key running; at most 100 in 1m, 3 together",
+        ),
+        (
+            Limit(budget=Budget(capacity=5), breaker=Breaker(probes=2)),
+            "Budget(capacity=5); Breaker(probes=2)",
         ),
     ],
 )

@@ -49,12 +49,26 @@ def test_a_retry_that_is_none_is_told(retry: Any, said: str) -> None:
         ({"unique_key": 3}, "unique_key: a key must be text, not 3; write '3'"),
         ({"on_conflict": "no"}, "on_conflict: 'no' is none of"),
         ({"limit": 5}, r"limit: write jobsim\.Limit\(running=5\), not 5"),
+        ({"budget": "grcp"}, r"budget: no budget is called 'grcp' \(did you mean 'grpc'\?\)"),
+        ({"budget": 5}, r"budget: write Budget\(per_second=1\)"),
+        ({"breaker": 5}, r"breaker: write Breaker\(threshold=0.5\)"),
+        ({"budget": "grpc", "limit": Limit(budget=jobsim.budgets.grpc)}, "budget: give it once"),
     ],
 )
 def test_terms_that_cannot_be_used_are_refused(setting: dict[str, Any], said: str) -> None:
     """A setting of the kind is checked where it is declared."""
     with pytest.raises(ConfigError, match=said):
         Terms(policy=RetryPolicy(), **setting)
+
+
+def test_budget_and_breaker_are_part_of_the_limit() -> None:
+    """Those that are said of the kind go before those of its policy."""
+    grpc, polly = jobsim.budgets.grpc, jobsim.budgets.polly
+    policy = RetryPolicy(budget=jobsim.budgets.aws_sdk, breaker=polly)
+    assert Terms.of({"retry": policy}, 1).limit == Limit(budget=jobsim.budgets.aws_sdk, breaker=polly)
+    own = {"retry": policy, "budget": "grpc", "limit": Limit(running=2)}
+    assert Terms.of(own, 1).limit == Limit(running=2, budget=grpc, breaker=polly)
+    assert Terms.of({"breaker": "polly"}, 1).limit == Limit(breaker=polly)
 
 
 def test_errors_may_be_listed_beside_the_policy() -> None:

@@ -103,7 +103,7 @@ def test_the_valid_file_is_valid() -> None:
         ('"1h"', "true", "4: horizon: True is not a duration; write for example '5s' or '1h30m'"),
         ("seed = 1", "sead = 1", "6: sead: unknown key (did you mean 'seed'?)"),
         ("seed = 1", "bananas = 1", "6: bananas: unknown key; known here: schema, name, description, "
-         "horizon, drain, seed, workers, storage, dependencies, jobs, policies, expect, sweep, tune, compare, trace"),
+         "horizon, drain, seed, workers, storage, dependencies, jobs, limits, policies, expect, sweep, tune, compare, trace"),
         ("seed = 1", "seed = 1.5", "6: seed: must be a whole number, not 1.5"),
         ("seed = 1", 'seed = "1"', "6: seed: must be a whole number, not '1'"),
         ("seed = 1", "comparee = []", "6: comparee: unknown key (did you mean 'compare'?)"),
