@@ -10,7 +10,23 @@ from jobsim.core.events import Event, fold
 from jobsim.core.job import JobId, State
 from jobsim.core.time import SECOND
 from jobsim.core.transitions import FINAL, Kind
-from jobsim.models import Constant, Crashes, Deterministic, Independent, Listed, Permanent, Workers
+from jobsim.models import (
+    Alternating,
+    Arrivals,
+    Batches,
+    Constant,
+    Crashes,
+    Deterministic,
+    Diurnal,
+    ExponentialService,
+    Gamma,
+    GilbertElliott,
+    Independent,
+    Listed,
+    Mmpp,
+    Permanent,
+    Workers,
+)
 from jobsim.sim.scenario import JobClass, Scenario
 from jobsim.sim.stage import BEGAN
 from jobsim.sim.world import Run, run_world
@@ -107,6 +123,35 @@ def test_jobs_that_kill_their_worker_take_its_other_attempts_along(crash: Crashe
     assert set(workers) == {"worker-1.1", "worker-1.2", "worker-1.3"}
     claims = [e.at - BEGAN for e in ran.log if e.kind is Kind.CLAIM and e.worker != "worker-1.1"]
     assert min(claims) >= 37 * SECOND
+
+
+def test_policies_and_workers_meet_the_same_world() -> None:
+    """Where no slot is short, first attempts start, end and fail alike under any policy and any workers."""
+    down = ExponentialService(mean="20s")
+    api = Alternating(name="api", up=ExponentialService(mean="60s"), down=down, takes="1s", factor=2.0)
+    processes: dict[str, Arrivals] = {
+        "bursts": Mmpp(rates=("1/s", "9/s"), sojourns=("20s", "5s")),
+        "waves": Batches(of=Diurnal(rate="1/s", amplitude=1, period="1m"), mean_size=2.0),
+    }
+    jobs = tuple(
+        JobClass(
+            kind=kind,
+            arrivals=process,
+            service=Gamma(mean="2s", cv=0.7),
+            failures=(Permanent(share=0.1), api, GilbertElliott(good="30s", bad="5s")),
+        )
+        for kind, process in processes.items()
+    )
+
+    def first_attempts(policy: str, workers: Workers) -> list[tuple[int, int, str]]:
+        ran = run(scenario(100, workers, policies=[policy], drain="1h").with_(jobs=jobs))
+        ends = (history[2] for history in histories(ran))
+        return [(int(end.job), end.at, end.why.error) for end in ends]
+
+    expected = first_attempts("none", Workers(count=1, slots=900, lease="1h"))
+    assert len(expected) > 300
+    assert {error.partition(":")[0] for *_, error in expected} == {"", "ValueError", "ConnectionError"}
+    assert first_attempts("sidekiq", Workers(count=3, slots=400, lease="1h")) == expected
 
 
 def test_arrivals_stop_at_the_horizon() -> None:
