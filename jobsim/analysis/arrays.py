@@ -3,7 +3,7 @@
 Every step is one array operation over all events, since it runs for each replication.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, Self
 
 import numpy as np
@@ -111,6 +111,10 @@ class Jobs:
     enqueue_why: Ints
     last_why: Ints
 
+    def of(self, which: Flags) -> Self:
+        """Return the entries that `which` chooses."""
+        return type(self)(*(getattr(self, field.name)[which] for field in fields(self)))
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -130,7 +134,12 @@ class History:
 
 def records(log: EventLog) -> NDArray[np.void]:
     """Return all events as one structured array; a copy, so that the log can go on growing."""
-    return np.frombuffer(bytes(log.records), _DTYPE)
+    return decoded(bytes(log.records))
+
+
+def decoded(records: bytes) -> NDArray[np.void]:
+    """Return packed records as one structured array."""
+    return np.frombuffer(records, _DTYPE)
 
 
 def moves(log: EventLog) -> Moves:

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from jobsim.core.decide import Why
 from jobsim.core.errors import IllegalTransition
@@ -44,6 +44,9 @@ Jobs, workers and reasons are numbers into the log's own tables, in order of fir
 """
 
 
+MANY: Final = 4_096
+"""How many packed records are joined to the others at once: each takes twice the space until then."""
+
 _Thing = TypeVar("_Thing")
 
 
@@ -55,7 +58,7 @@ class Numbers(dict[_Thing, int]):
         self._things = things
 
     def __missing__(self, thing: _Thing) -> int:
-        number = self[thing] = len(self._things)
+        number = self[thing] = len(self)
         self._things.append(thing)
         return number
 
@@ -68,10 +71,22 @@ class EventLog:
     `fresh`, packed; `join` adds them to the others, which saves memory.
     """
 
-    __slots__ = ("_joined", "fresh", "jobs", "why_numbers", "whys", "worker_numbers", "workers")
+    __slots__ = (
+        "_joined",
+        "_last",
+        "_length",
+        "fresh",
+        "jobs",
+        "why_numbers",
+        "whys",
+        "worker_numbers",
+        "workers",
+    )
 
     def __init__(self) -> None:
         self._joined = bytearray()
+        self._last = Instant(0)
+        self._length = 0
         self.fresh: Final[list[bytes]] = []
         self.jobs: list[JobId] = []
         self.workers: list[WorkerId | None] = [None]
@@ -80,24 +95,30 @@ class EventLog:
         self.why_numbers: Final = Numbers(self.whys)
 
     @classmethod
-    def of(cls, events: Iterable[Event]) -> "EventLog":
+    def of(cls, events: Iterable[Event]) -> Self:
         """Return a log holding `events`, in their order."""
         log = cls()
-        job_numbers = Numbers(log.jobs)
-        for e in events:
-            log.append(
+        log.add(events)
+        return log
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Append all events of a store, in their order."""
+        job_numbers = Numbers(self.jobs)
+        for number, e in enumerate(events, 1):
+            self.append(
                 e.at,
                 -1 if e.due is None else e.due,
                 job_numbers[e.job],
                 e.attempt,
                 e.max_attempts,
                 e.token,
-                log.worker_numbers[e.worker],
-                log.why_numbers[e.why],
+                self.worker_numbers[e.worker],
+                self.why_numbers[e.why],
                 CODE[e.kind],
             )
-        log.join()
-        return log
+            if number % MANY == 0:
+                self.join()
+        self.join()
 
     @property
     def records(self) -> bytearray:
@@ -107,15 +128,31 @@ class EventLog:
 
     def join(self) -> None:
         """Join the `fresh` records to the others."""
-        self._joined += b"".join(self.fresh)
-        self.fresh.clear()
+        if self.fresh:
+            self.extend(b"".join(self.fresh))
+            self.fresh.clear()
+
+    def extend(self, records: bytes) -> None:
+        """Append packed records, at least one."""
+        self._last = Instant(RECORD.unpack_from(records, len(records) - RECORD.size)[0])
+        self._length += len(records) // RECORD.size
+        self._keep(records)
+
+    def _keep(self, records: bytes) -> None:
+        self._joined += records
+
+    @property
+    def last(self) -> Instant:
+        """When the last event was; the clock's zero before the first."""
+        self.join()
+        return self._last
 
     def append(self, *record: int) -> None:
         """Append one record, its fields in the order of `RECORD`."""
         self.fresh.append(RECORD.pack(*record))
 
     def __len__(self) -> int:
-        return len(self._joined) // RECORD.size + len(self.fresh)
+        return self._length + len(self.fresh)
 
     def __iter__(self) -> Iterator[Event]:
         return self.since(0)

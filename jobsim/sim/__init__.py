@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jobsim.sim.result import SimResult
     from jobsim.sim.scenario import Scenario
     from jobsim.sim.simulation import simulate
+    from jobsim.sim.streaming import Recording, RunSummary, record, summarise
     from jobsim.sim.sweep_result import Sweep
     from jobsim.sim.sweeping import sweep
     from jobsim.sim.tuned import Tuned
@@ -23,13 +24,17 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison",
     "EqualRisk",
+    "Recording",
+    "RunSummary",
     "Scenario",
     "SimResult",
     "Sweep",
     "Tuned",
     "compare",
     "equal_risk",
+    "record",
     "simulate",
+    "summarise",
     "sweep",
     "tune",
 ]
@@ -37,13 +42,17 @@ __all__ = [
 _HOMES: Final = {
     "Comparison": "comparison",
     "EqualRisk": "equal_risk_result",
+    "Recording": "streaming",
+    "RunSummary": "streaming",
     "Scenario": "scenario",
     "SimResult": "result",
     "Sweep": "sweep_result",
     "Tuned": "tuned",
     "compare": "experiment",
     "equal_risk": "calibration",
+    "record": "streaming",
     "simulate": "simulation",
+    "summarise": "streaming",
     "sweep": "sweeping",
     "tune": "tuning",
 }

@@ -58,32 +58,40 @@ def _collector_paused() -> Iterator[None]:
 
 
 @_collector_paused()  # around the call, so that what the run has kept is gone when the collector comes back
-def run_world(scenario: Scenario, policy: RetryPolicy, seed: int, storage: str = "memory") -> Run:
+def run_world(
+    scenario: Scenario, policy: RetryPolicy, seed: int, storage: str = "memory", log: EventLog | None = None
+) -> Run:
     """Run `scenario` once under `policy` and return what happened; equal arguments give equal runs.
+
+    The events go to `log`, if it is given.
 
     Raises:
         ConfigError: there is no such storage.
     """
-    with _opened(storage) as store:
+    log = EventLog() if log is None else log
+    with _opened(storage, log, forgets=_forgets(scenario)) as store:
         if limits := limits_of(scenario.limits, (job.kind for job in scenario.jobs), policy):
             store.set_limits(limits)
         stage = Stage(scenario, policy, seed, store)
         play = _Play(stage)
-        log = store.log if isinstance(store, Book) else EventLog.of(store.events())
-    ended = min(_end(log), play.limit) if play.finished else play.limit
+        if not isinstance(store, Book):
+            log.add(store.events())
+    ended = min(log.last, play.limit) if play.finished else play.limit
     calls = {name: partner.calls(ended) for name, partner in stage.partners.items()}
     return Run(scenario, policy, seed, storage, log, BEGAN, ended, play.headcounts, play.submissions, calls)
 
 
-def _end(log: EventLog) -> Instant:
-    return max((event.at for event in log.since(len(log) - 1)), default=BEGAN)
+def _forgets(scenario: Scenario) -> bool:
+    """Return whether nobody in the run asks for a job that has ended."""
+    rough = scenario.storage is not None or scenario.workers.rough
+    return not rough and all(job.resubmit is None for job in scenario.jobs)
 
 
 @contextmanager
-def _opened(storage: str) -> Iterator[Storage]:
+def _opened(storage: str, log: EventLog, *, forgets: bool) -> Iterator[Storage]:
     match storage:
         case "memory":
-            yield Book()
+            yield Book(log, forgets=forgets)
         case "sqlite":
             from jobsim.storage.sqlite import SqliteStorage
 

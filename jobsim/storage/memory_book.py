@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Final
 
 from jobsim.core.decide import REPLACED, SUCCESS, Decision, Settlement, Why, for_replaced
-from jobsim.core.events import CODE, RECORD
+from jobsim.core.events import CODE, MANY, RECORD, EventLog
 from jobsim.core.job import Conflict, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import Kind
@@ -20,7 +20,6 @@ from jobsim.storage.memory_rows import Row
 
 _REFUSE: Final = CODE[Kind.REFUSE]
 _RELEASE: Final = Kind.RELEASE  # to look up a member of an enum costs as much as a call
-_MANY: Final = 4_096  # packed records take twice the space of those that are joined
 _NO_WHY: Final = 0  # the number that every log gives to no reason
 _pack: Final = RECORD.pack
 _tuple: Final = tuple.__new__
@@ -28,10 +27,10 @@ _id: Final = attrgetter("id")
 
 
 class Book(Jobs):
-    """A store for one thread; `log` holds every event. See `storage.base` for the contract."""
+    """A store for one thread. See `memory_jobs` for its arguments, `storage.base` for the contract."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, log: EventLog | None = None, *, forgets: bool = False) -> None:
+        super().__init__(log, forgets=forgets)
         self._kinds: dict[str, int] = {}
         self._highest = JobId(-1)  # of all ids: ids sort by time, so what is above it is new
 
@@ -66,11 +65,12 @@ class Book(Jobs):
         return new.id
 
     def _accept(self, new: NewJob, now: Instant) -> Row:
-        rows, step = self._rows, self._steps.new
-        number = len(rows)
+        table, step = self._table, self._steps.new
+        number = table.accepted
+        table.accepted = number + 1
         row = Row(new, number, step.to, now)
         step.taken += 1
-        rows.append(row)
+        self._rows[number] = row
         self.log.jobs.append(row.id)
         (self._lines.get(row.queue) or self._new_line(row.queue)).add(row, now)
         why = self._kinds.get(row.kind) or self._new_kind(row.kind)
@@ -163,7 +163,7 @@ class Book(Jobs):
             row.lease = None
             del self._running[held.key]
             if step.final:
-                row.finished = now
+                self._finish(row, now)
             elif due is not None:
                 if kind is _RELEASE:
                     row.attempt -= 1
@@ -192,10 +192,11 @@ class Book(Jobs):
 
     def _refuse(self, lease: Lease, decision: Decision, now: Instant) -> None:
         row = self._table.row(lease.id)
-        if row is not None:  # else there is no job whose history it could be part of
+        if row is not None or self._forgets:  # else there is no job whose history it could be part of
+            number = lease.key - 1 if row is None else row.number
             by, why = self._workers[lease.worker], self._whys[decision.why]
             _, _, _, _, attempt, limit, _, token, *_ = lease
-            self._append(_pack(now, -1, row.number, attempt, limit, token, by, why, _REFUSE))
+            self._append(_pack(now, -1, number, attempt, limit, token, by, why, _REFUSE))
 
     def exchange(
         self,
@@ -207,7 +208,7 @@ class Book(Jobs):
         now: Instant,
     ) -> tuple[list[bool], list[Lease], Instant | None]:
         """Settle, then claim; return what `settle`, `claim` and `next_due` would."""
-        if len(self._fresh) > _MANY:
+        if len(self._fresh) > MANY:
             self.log.join()
         settled = self.settle(settlements, now) if settlements else []
         return settled, self.claim(worker, queues, limit, lease, now), self.next_due(queues)

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Final
 
 from jobsim.core.decide import Why
-from jobsim.core.events import RECORD, Event
+from jobsim.core.events import RECORD, Event, EventLog
 from jobsim.core.guards import Tally
 from jobsim.core.job import Job, JobId, State
 from jobsim.core.limits import Limit, Scope
@@ -25,11 +25,15 @@ _pack: Final = RECORD.pack
 
 
 class Jobs:
-    """Jobs for one thread; `log` holds every event. See `storage.base` for the contract."""
+    """Jobs for one thread; `log` holds every event. See `storage.base` for the contract.
 
-    def __init__(self) -> None:
-        self._table = table = Table()
-        self.log: Final = table.log
+    With `forgets` a job that ends is not kept, only its history and that it counts: where nobody will ask.
+    """
+
+    def __init__(self, log: EventLog | None = None, *, forgets: bool = False) -> None:
+        self.log: Final = EventLog() if log is None else log
+        self._table = table = Table(self.log)
+        self._forgets = forgets
         self._rows, self._steps = table.rows, table.steps
         self._fresh = self.log.fresh
         self._append = self._fresh.append
@@ -81,11 +85,19 @@ class Jobs:
             return None
         step.taken += 1
         row.state = step.to
-        row.finished = now if step.final else None
+        row.finished = None
         if row.lease is not None:
             del self._running[row.lease.key]
             row.lease = None
+        if step.final:
+            self._finish(row, now)
         return row, step
+
+    def _finish(self, row: Row, now: Instant) -> None:
+        row.finished = now
+        if self._forgets:
+            self._keys.forget(row)
+            self._table.forget(row)
 
     def set_limits(self, limits: Mapping[Scope, Limit]) -> None:
         """Put limits in force, each in the place of its scope's own; one that limits nothing removes that."""

@@ -10,27 +10,28 @@ from jobsim.storage.memory_rows import Row, Steps
 
 
 class Table:
-    """The rows by their numbers, `None` where one is no more; `log` holds every event there ever was."""
+    """The rows by their numbers; `log` gets every event there ever was. `accepted` counts all jobs."""
 
-    def __init__(self) -> None:
-        self.log: Final = EventLog()
-        self.rows: Final[list[Row | None]] = []
+    def __init__(self, log: EventLog) -> None:
+        self.log: Final = log
+        self.rows: Final[dict[int, Row]] = {}
+        self.accepted = 0
         self.steps: Final = Steps()
         self._index: dict[JobId, Row] = {}
         self._indexed = 0
         self._removed: set[int] = set()
 
     def __iter__(self) -> Iterator[Row]:
-        return (row for row in self.rows if row is not None)
+        return iter(self.rows.values())
 
     def row(self, id_: JobId) -> Row | None:
         """Return the row of a job, by an index that is made as far as it is needed."""
         index, rows = self._index, self.rows
-        for number in range(self._indexed, len(rows)):
-            row = rows[number]
+        for number in range(self._indexed, self.accepted):
+            row = rows.get(number)
             if row is not None:
                 index[row.id] = row
-        self._indexed = len(rows)
+        self._indexed = self.accepted
         return index.get(id_)
 
     def check_new(self, ids: Sequence[JobId]) -> None:
@@ -57,10 +58,14 @@ class Table:
 
     def remove(self, row: Row) -> None:
         """Let a job that has ended be no more. Its number is not given again."""
-        self.rows[row.number] = None
-        self._index.pop(row.id, None)
+        self.forget(row)
         self._removed.add(row.number)
         self.steps.pruned[row.state] += 1
+
+    def forget(self, row: Row) -> None:
+        """Keep no more of a job that has ended than its history and that it counts."""
+        del self.rows[row.number]
+        self._index.pop(row.id, None)
 
     def events(self, after: int, job: JobId | None) -> Iterator[Event]:
         """Yield the events above `after` of the jobs that are there; of one `job` only, where given."""

@@ -1,0 +1,118 @@
+"""Event logs as files: written while things happen, so that memory stays flat, and read back whole.
+
+After a line that names the format come frames: a letter, a length, and so many bytes. ``J`` holds ids of
+jobs, ``T`` workers and reasons as JSON, ``R`` records, all continuing those before; ``E`` ends the file.
+"""
+
+import json
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from jobsim.core.decide import Why
+from jobsim.core.errors import ConfigError
+from jobsim.core.events import EventLog
+from jobsim.core.job import JobId
+
+_FORMAT: Final = b"jobsim events 1\n"
+_FRAME: Final = struct.Struct("<cQ")
+_ID_BYTES: Final = 16
+
+
+class EventFile(EventLog):
+    """A log that keeps no events but writes them to `file`; `read_events` reads them back."""
+
+    __slots__ = ("_file", "_told")
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self._told = (len(self.workers), len(self.whys))
+        file.write(_FORMAT)
+
+    def _keep(self, records: bytes) -> None:
+        """Write the records, after what gives them meaning."""
+        if self.jobs:
+            self._frame(b"J", b"".join(job.to_bytes(_ID_BYTES) for job in self.jobs))
+            self.jobs.clear()
+        workers, whys = self._told
+        if (len(self.workers), len(self.whys)) != self._told:
+            self._frame(b"T", json.dumps([self.workers[workers:], self.whys[whys:]]).encode())
+            self._told = (len(self.workers), len(self.whys))
+        self._frame(b"R", records)
+
+    def finish(self) -> None:
+        """Write what is left, and that there is no more."""
+        self.join()
+        self._frame(b"E", b"")
+
+    def _frame(self, kind: bytes, content: bytes) -> None:
+        self._file.write(_FRAME.pack(kind, len(content)) + content)
+
+
+@contextmanager
+def event_file(path: str | PathLike[str]) -> Iterator[EventFile]:
+    """Give a log that writes to `path`, which is there once it is whole.
+
+    Raises:
+        ConfigError: it cannot be written there; what was there before is left as it was.
+    """
+    goal = Path(path)
+    draft = goal.with_name(f"{goal.name}.part")
+    try:
+        with draft.open("wb") as file:
+            log = EventFile(file)
+            yield log
+            log.finish()
+        draft.replace(goal)
+    except OSError as error:
+        raise ConfigError(f"events: {goal} cannot be written: {error.strerror}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_events(path: str | PathLike[str]) -> EventLog:
+    """Return the event log in the file at `path`.
+
+    Raises:
+        ConfigError: there is none, it is no such file, or its end is missing.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            if file.read(len(_FORMAT)) != _FORMAT:
+                raise ConfigError(f"{path} is no file of events that this version of jobsim reads")
+            return _read(file, path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _read(file: BinaryIO, path: str | PathLike[str]) -> EventLog:
+    log = EventLog()
+    while True:
+        head = file.read(_FRAME.size)
+        kind, length = _FRAME.unpack(head) if len(head) == _FRAME.size else (b"", 0)
+        content = file.read(length)
+        if len(content) != length or kind not in {b"J", b"T", b"R", b"E"}:
+            raise ConfigError(f"{path} is damaged, or was cut off: it has no end; write it anew")
+        if kind == b"E":
+            return log
+        if kind == b"R":
+            log.extend(content)
+        else:
+            _learn(log, kind, content)
+
+
+def _learn(log: EventLog, kind: bytes, content: bytes) -> None:
+    """Add jobs, or workers and reasons, to the tables of `log`."""
+    if kind == b"J":
+        places = range(0, len(content), _ID_BYTES)
+        log.jobs.extend(JobId.from_bytes(content[at : at + _ID_BYTES]) for at in places)
+        return
+    workers, whys = json.loads(content)
+    for worker in workers:
+        log.worker_numbers[worker]  # to look it up is to add it
+    for why in whys:
+        log.why_numbers[Why(*why)]
