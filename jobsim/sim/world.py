@@ -15,6 +15,7 @@ from jobsim.core.transitions import FINAL
 from jobsim.runtime.sim import SimRuntime
 from jobsim.sim.clients import Clients, Submissions
 from jobsim.sim.limit_tables import limits_of
+from jobsim.sim.quiet import unheard
 from jobsim.sim.scenario import Scenario
 from jobsim.sim.staff import Staff
 from jobsim.sim.stage import BEGAN, Headcount, Stage
@@ -57,6 +58,7 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
+@unheard()
 @_collector_paused()  # around the call, so that what the run has kept is gone when the collector comes back
 def run_world(
     scenario: Scenario, policy: RetryPolicy, seed: int, storage: str = "memory", log: EventLog | None = None
