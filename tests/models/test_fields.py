@@ -11,58 +11,9 @@ from jobsim.core.errors import ConfigError
 from jobsim.core.outcome import Error
 from jobsim.core.time import Duration, DurationLike
 from jobsim.models import Crashes, ExponentialService, Lognormal, Outage, Poisson, Workers
-from jobsim.models.fields import Rate, as_error, error_text
+from jobsim.models.fields import as_error, error_text
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}(\.[A-Za-z_]\w{0,5})?", fullmatch=True)
-
-
-@pytest.mark.parametrize(
-    ("text", "per_second"),
-    [
-        ("12/s", 12.0),
-        ("40/min", 2 / 3),
-        ("900/h", 0.25),
-        ("86400/d", 1.0),
-        (" 1.5 / s ", 1.5),
-        ("1e3/h", 1 / 3.6),
-    ],
-)
-def test_rate_units_are_seconds_minutes_hours_and_days(text: str, per_second: float) -> None:
-    """A rate reads as events a second."""
-    assert Rate.parse(text) == pytest.approx(per_second)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("12", "'12' has no unit; write for example '12/s'"),
-        ("12s", "'12s' is not a rate; write for example '12/s', '40/min' or '900/h'"),
-        ("12/sec", "'12/sec' is not a rate"),
-        ("/s", "'/s' is not a rate"),
-        ("1_0/s", "'1_0/s' is not a rate"),
-        ("", "'' is not a rate"),
-        ("0/s", "a rate must be a number above zero: '0/s'"),
-        ("-3/s", "a rate must be a number above zero: '-3/s'"),
-        ("1e7/s", "a rate cannot pass one a microsecond: '1e7/s'"),
-    ],
-)
-def test_rate_refuses_with_a_hint(text: str, message: str) -> None:
-    """What is no rate is refused with what to write."""
-    with pytest.raises(ConfigError) as caught:
-        Rate.parse(text)
-    assert message in str(caught.value)
-
-
-@given(st.floats(min_value=1e-9, max_value=1e6))
-def test_rate_text_reads_back_exactly(per_second: float) -> None:
-    """Every rate is written so that it reads back to the last bit."""
-    assert Rate.parse(str(Rate(per_second))) == per_second
-
-
-@pytest.mark.parametrize("text", ["12/s", "40/min", "900/h", "1/d"])
-def test_rate_text_is_short(text: str) -> None:
-    """A rate is written in the unit in which it is shortest."""
-    assert str(Rate.parse(text)) == text
 
 
 @given(st.lists(NAMES, min_size=1, max_size=4), st.text(max_size=20))
