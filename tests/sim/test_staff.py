@@ -20,10 +20,13 @@ from jobsim.models import (
     ClockSteps,
     Constant,
     Deterministic,
+    Independent,
     Lognormal,
     Outage,
     Partition,
     Pauses,
+    Permanent,
+    Resubmit,
     StorageModel,
     Workers,
 )
@@ -58,9 +61,9 @@ def scenario(storage: StorageModel | None = None, jobs: int = 900, **workers: An
     )
 
 
-def run(world: Scenario, seed: int = 1) -> tuple[Run, list[Event]]:
+def run(world: Scenario, seed: int = 1, storage: str = "memory") -> tuple[Run, list[Event]]:
     """Run it, and check that its history is sound and nothing of it lost."""
-    ran = run_world(world, world.policies["full_jitter"], seed)
+    ran = run_world(world, world.policies["full_jitter"], seed, storage)
     events = list(ran.log)
     told = ran.submissions
     verify(
@@ -166,26 +169,28 @@ def test_storage_faults_are_got_over() -> None:
     assert kinds(events)[Kind.CLAIM] - lost(events) == 900
 
 
-def test_everything_at_once_loses_nothing() -> None:
-    """Zombies, wrong clocks, crashes, partitions, a bad store: the history is sound, and repeats itself."""
-    world = scenario(
-        FAULTS.model_copy(
-            update={
-                "clock": "own",
-                "partitions": (
-                    Partition(start="2min", duration="3min", workers=(1, 2)),
-                    Partition(start="8min", duration="1min"),
-                ),
-            }
-        ),
+def everything_at_once(clock: str = "own") -> Scenario:
+    """Return a world with zombies, wrong clocks, crashes, partitions, a bad store, and autoscaling."""
+    partitions = (
+        Partition(start="2min", duration="3min", workers=(1, 2)),
+        Partition(start="8min", duration="1min"),
+    )
+    return scenario(
+        FAULTS.model_copy(update={"clock": clock, "partitions": partitions}),
+        jobs=600,
         crash={"every": "4min", "restart_after": "10s"},
         pause=Pauses(every="2min", length=Lognormal(mean="40s", cv=1.0)),
         clock=SKEW,
         start_up="5s",
         autoscale=Autoscale(per_worker=4, min=1, max=6),
     )
+
+
+def test_everything_at_once_loses_nothing() -> None:
+    """Whatever goes wrong with machines, clocks and the store, the history is sound, and repeats itself."""
+    world = everything_at_once()
     ran, events = run(world, seed=3)
-    assert lost(events) > 20
+    assert lost(events) > 10
     assert ran.log.digest() == run(world, seed=3)[0].log.digest()
 
 
@@ -276,3 +281,18 @@ def test_partition_names_workers_that_there_are() -> None:
         scenario(storage, count=4)
     scale = Autoscale(per_worker=1, max=5)
     assert scenario(storage, count=4, autoscale=scale).storage == storage
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("storage", ["memory", "sqlite"])
+@pytest.mark.parametrize("clock", ["own", "server"])
+@pytest.mark.parametrize("seed", range(20))
+def test_everything_at_once_loses_nothing_at_length(storage: str, clock: str, seed: int) -> None:
+    """The same under many seeds, with jobs that kill their workers and clients that enqueue again."""
+    world = everything_at_once(clock)
+    troubled = {
+        "failures": (Independent(probability=0.2), Permanent(share=0.02, kills=True)),
+        "resubmit": Resubmit(after="20s", times=2),
+    }
+    world = world.with_(jobs=(world.jobs[0].model_copy(update=troubled),))
+    SimResult(run(world, seed, storage)[0])  # which checks itself
