@@ -1,5 +1,6 @@
 """A store with faults keeps the contract: what is kept, what is heard, and what a second try answers."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from jobsim.core.errors import (
 )
 from jobsim.core.job import State
 from jobsim.core.time import SECOND, Duration, Instant
+from jobsim.queue import Queue
 from jobsim.storage.base import Inspectable, Storage, Timekeeper, Watchable
 from jobsim.storage.faulty import FaultyStorage
 from jobsim.storage.memory import MemoryStorage
@@ -220,3 +222,25 @@ def test_reads_fail_as_well() -> None:
     with pytest.raises(StorageUnavailable):
         storage.counts()
     assert claim(storage) == []
+
+
+@pytest.mark.live
+def test_live_worker_gets_over_faults(caplog: pytest.LogCaptureFixture) -> None:
+    """Under a live queue the same wrapper fails and delays calls, and every job runs once."""
+    script = Script(
+        {1: Mishap.BUSY, 2: Trouble(None, Duration(5_000)), 3: Mishap.LOST_REPLY, 5: Mishap.UNREACHABLE},
+        calls=["exchange"],
+    )
+    storage = FaultyStorage(MemoryStorage(), script, sleep=lambda length: time.sleep(length.seconds))
+    seen: list[int] = []
+
+    def note(number: int) -> None:
+        seen.append(number)
+
+    with Queue(storage) as queue:
+        note_later = queue.job(name="note")(note)
+        ids = [note_later.enqueue(number) for number in range(6)]
+        queue.run_worker(concurrency=1, burst=True)
+        assert {queue.get(id_).state for id_ in ids} == {State.SUCCEEDED}
+    assert sorted(seen) == list(range(6))
+    assert sum("trying again" in record.getMessage() for record in caplog.records) == 3
