@@ -5,7 +5,7 @@ something has not happened. Text columns hold `None`/NaN where there is nothing 
 dtypes are the same for every log, an empty one included.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from jobsim.analysis import arrays
 from jobsim.analysis.arrays import NEVER, Flags, History
+from jobsim.analysis.calls import FATES, CallLog
 from jobsim.core.events import CODE, KINDS, EventLog
 from jobsim.core.job import UNLIMITED
 from jobsim.core.time import SECOND, Instant
@@ -118,6 +119,38 @@ def jobs(log: EventLog, began: Instant | None = None) -> pd.DataFrame:
             "max_attempts": _limit(found.max_attempts),
             "reason": _text(_whys(log, "reason")[found.last_why], missing=untold),
             "error": _text(_whys(log, "error")[found.last_why], missing=untold),
+        }
+    )
+
+
+def calls(logs: Mapping[str, CallLog]) -> pd.DataFrame:
+    """Return one row a call that arrived at a dependency, by dependency and arrival; `logs` are by name.
+
+    Columns: `dependency`, `job` (ids as text), `attempt` (int), `sent_s`, `arrived_s`, `started_s`, `ended_s`
+    (of the work on it; NaN where it was refused), `waited_s` (arrival until start), `present` (int; how
+    many others were there when it arrived), `fate` (good, failed or refused), `answered` (whether the
+    reply found its caller), `useful` (good and answered). Times count from the beginning of the run.
+    """
+    tables = [_calls(name, log) for name, log in logs.items()] or [_calls("", CallLog())]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _calls(name: str, log: CallLog) -> pd.DataFrame:
+    found, zero = log.calls(), Instant(0)
+    return pd.DataFrame(
+        {
+            "dependency": _text(np.full(len(log), name, dtype=object)),
+            "job": _text(_objects(log.jobs)),
+            "attempt": found.attempt,
+            "sent_s": _seconds(found.sent, zero),
+            "arrived_s": _seconds(found.arrived, zero),
+            "started_s": _seconds(found.started, zero),
+            "ended_s": _seconds(found.ended, zero),
+            "waited_s": _difference(found.started, found.arrived),
+            "present": found.present,
+            "fate": _text(np.array(FATES, dtype=object)[found.fate]),
+            "answered": found.answered,
+            "useful": found.useful,
         }
     )
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from jobsim.analysis.measure import Group, Measure
 from jobsim.analysis.measures_attempts import ATTEMPTS, UTILISATION
+from jobsim.analysis.measures_calls import CALLS
 from jobsim.analysis.measures_clients import CLIENTS
 from jobsim.analysis.measures_jobs import FATES, LATENCIES, OLDEST
 from jobsim.analysis.measures_levels import LEVELS, RECOVERY, WAITS
@@ -19,6 +20,7 @@ GROUPS: Final[tuple[Group, ...]] = (
     LEVELS,
     RECOVERY,
     UTILISATION,
+    CALLS,
 )
 
 MEASURES: Final[dict[str, Measure]] = {

@@ -1,5 +1,6 @@
 """A run as measures see it: its decoded log, the world it ran in, and the levels that rise and fall in it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from jobsim.analysis import arrays
 from jobsim.analysis.arrays import Flags, History, Ints
+from jobsim.analysis.calls import Calls
 from jobsim.core.events import EventLog
 from jobsim.core.time import SECOND, Instant
 
@@ -104,6 +106,7 @@ class Level:
 class Observed:
     """One run: `backlog` is the jobs not in a final state, `queue` those of them that are due and wait for a
     worker. `waits` are the spells of the latter: from when a job was due until it moved on, or the run ended.
+    `calls` are those that each dependency saw, by its name.
     """
 
     history: History
@@ -111,14 +114,17 @@ class Observed:
     backlog: Level
     queue: Level
     waits: arrays.Spells
+    calls: Mapping[str, Calls]
 
     @classmethod
-    def of(cls, log: EventLog, setting: Setting | None = None) -> Self:
+    def of(
+        cls, log: EventLog, setting: Setting | None = None, calls: Mapping[str, Calls] | None = None
+    ) -> Self:
         """Decode `log`; of a live one the setting is what the log itself says."""
         history, known = History.of(log), setting or Setting.of(log)
         waits = arrays.waits(history.moves, known.ended)
         queue = Level.of(arrays.changes(waits))
-        return cls(history, known, Level.of(arrays.open_changes(history.moves)), queue, waits)
+        return cls(history, known, Level.of(arrays.open_changes(history.moves)), queue, waits, calls or {})
 
     @property
     def horizon(self) -> Instant:

@@ -11,6 +11,7 @@ from jobsim.analysis.observed import Level, Observed, Outage, Setting
 from jobsim.core.errors import SelfCheckFailed
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Streams
+from jobsim.models.dependency import Server
 from jobsim.models.failures import Outage as OutageModel
 from jobsim.sim.scenario import Scenario
 from jobsim.sim.world import Run, run_world
@@ -50,7 +51,8 @@ def observed(run: Run) -> Observed:
     Raises:
         SelfCheckFailed: it breaks a law that every run keeps.
     """
-    seen = Observed.of(run.log, setting_of(run))
+    calls = {name: log.calls() for name, log in run.calls.items()}
+    seen = Observed.of(run.log, setting_of(run), calls)
     if broken := broken_laws(seen):
         raise SelfCheckFailed(
             f"scenario {run.scenario.name!r} under {run.policy.label!r}, seed {run.seed}, on the "
@@ -91,15 +93,17 @@ def slots_of(run: Run) -> float:
 
 
 def outages_of(scenario: Scenario) -> tuple[Outage, ...]:
-    """Return the outages of all kinds of job, each window once."""
+    """Return the outages of all kinds of job and of dependencies, each window once."""
+    struck = [job.failures for job in scenario.jobs]
+    struck += [called.failures for called in scenario.dependencies if isinstance(called, Server)]
     windows = {
         Outage(
             model.start.seconds,
             (model.start + model.duration) / 1e6,
             (model.start + model.duration + model.recovery) / 1e6,
         )
-        for job in scenario.jobs
-        for model in job.failures
+        for failures in struck
+        for model in failures
         if isinstance(model, OutageModel)
     }
     return tuple(sorted(windows))

@@ -58,6 +58,11 @@ class SimResult:
         return counts.assign(at_s=(counts["at_s"] - self.run.began) / SECOND)
 
     @cached_property
+    def calls(self) -> pd.DataFrame:
+        """One row a call to a dependency."""
+        return frames.calls(self.run.calls)
+
+    @cached_property
     def runs(self) -> pd.DataFrame:
         """One row: `policy`, `replication` (0), `seed` and every measure, as a comparison has them."""
         run = self.run

@@ -143,7 +143,8 @@ def test_runs_that_were_looked_at_have_wider_intervals(table: Table) -> None:
 def test_precision_is_relative_to_the_mean(table: Table) -> None:
     """What is not yet precise enough is named; a mean of zero or of never is not waited for."""
     runs = table({"a": {"dead_letter_rate": 0.0, "latency_p99_s": math.inf}, "b": {}}, 20, spread=0.05)
-    half = (summary(until_precise(runs, {"attempts_per_job": 0.5}))["attempts_per_job"].loc["b"]).high - 1
+    about = summary(until_precise(runs, {"attempts_per_job": 0.5}))["attempts_per_job"].loc["b"]
+    half = (about.high - about.low) / 2 / about["mean"]
     wanted = {"attempts_per_job": half / 2, "dead_letter_rate": 0.9, "latency_p99_s": 0.9}
     assert imprecise(until_precise(runs, wanted)) == ["attempts per job of a", "attempts per job of b"]
     assert imprecise(until_precise(runs, {"attempts_per_job": 2 * half})) == []
