@@ -37,16 +37,19 @@ if TYPE_CHECKING:
     from jobsim.live.handler import Handler
     from jobsim.live.rehearsal import Rehearsal
     from jobsim.live.worker import LiveWorker
+    from jobsim.models.traces import Trace
     from jobsim.queue import Queue
     from jobsim.sim import (
         Comparison,
         EqualRisk,
+        Fit,
         Scenario,
         SimResult,
         Sweep,
         Tuned,
         compare,
         equal_risk,
+        fit_history,
         simulate,
         sweep,
         tune,
@@ -70,6 +73,7 @@ __all__ = [
     "Equal",
     "EqualRisk",
     "Exponential",
+    "Fit",
     "Fixed",
     "Full",
     "Growth",
@@ -108,12 +112,14 @@ __all__ = [
     "StorageReadOnly",
     "Stretched",
     "Sweep",
+    "Trace",
     "Tuned",
     "UnknownKind",
     "budgets",
     "compare",
     "current_job",
     "equal_risk",
+    "fit_history",
     "policies",
     "simulate",
     "sweep",
@@ -136,8 +142,10 @@ _NAMES: Final = {
     "live.handler": "Handler",
     "live.rehearsal": "Rehearsal",
     "live.worker": "LiveWorker",
+    "models.traces": "Trace",
     "queue": "Queue",
-    "sim": "Comparison EqualRisk Scenario SimResult Sweep Tuned compare equal_risk simulate sweep tune",
+    "sim": "Comparison EqualRisk Fit Scenario SimResult Sweep Tuned compare equal_risk fit_history simulate "
+    "sweep tune",
 }
 _HOMES: Final = {name: f"{__name__}.{home}" for home, names in _NAMES.items() for name in names.split()}
 

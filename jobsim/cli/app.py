@@ -15,6 +15,7 @@ from jobsim.cli import (
     enqueue,
     equal_risk,
     events,
+    fit,
     jobs,
     limits,
     migrate,
@@ -57,6 +58,7 @@ app.command(rich_help_panel=_SIMULATED)(sweep.sweep)
 app.command(rich_help_panel=_SIMULATED)(equal_risk.equal_risk)
 app.command(rich_help_panel=_SIMULATED)(tune.tune)
 app.command(rich_help_panel=_SIMULATED)(simulation.run)
+app.command(rich_help_panel=_SIMULATED)(fit.fit)
 app.command(rich_help_panel=_SIMULATED)(simulation.validate)
 app.command(rich_help_panel=_SIMULATED)(schema.schema)
 

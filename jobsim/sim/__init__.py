@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jobsim.sim.comparison import Comparison
     from jobsim.sim.equal_risk_result import EqualRisk
     from jobsim.sim.experiment import compare
+    from jobsim.sim.history.fit import Fit, fit_history
     from jobsim.sim.result import SimResult
     from jobsim.sim.scenario import Scenario
     from jobsim.sim.simulation import simulate
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison",
     "EqualRisk",
+    "Fit",
     "Recording",
     "RunSummary",
     "Scenario",
@@ -32,6 +34,7 @@ __all__ = [
     "Tuned",
     "compare",
     "equal_risk",
+    "fit_history",
     "record",
     "simulate",
     "summarise",
@@ -42,6 +45,7 @@ __all__ = [
 _HOMES: Final = {
     "Comparison": "comparison",
     "EqualRisk": "equal_risk_result",
+    "Fit": "history.fit",
     "Recording": "streaming",
     "RunSummary": "streaming",
     "Scenario": "scenario",
@@ -50,6 +54,7 @@ _HOMES: Final = {
     "Tuned": "tuned",
     "compare": "experiment",
     "equal_risk": "calibration",
+    "fit_history": "history.fit",
     "record": "streaming",
     "simulate": "simulation",
     "summarise": "streaming",

@@ -221,6 +221,21 @@ class Scenario(Model):
         """
         return cls._from_source(TomlSource.parse(text, name))
 
+    @staticmethod
+    def from_history(source: Any, **options: Any) -> "Scenario":
+        """Return a scenario that behaves as an event log did, fitted to it; with ``replay=True``, as it was.
+
+        `source` is the URL of a store, an event log, the result of a simulation, or a table of events; for
+        `options`, and for how near the scenario is to the log, see `jobsim.sim.history.fit.fit_history`.
+
+        Raises:
+            ConfigError: there is nothing to fit, or an option that cannot be used.
+            StorageError: the store cannot be read.
+        """
+        from jobsim.sim.history.fit import fit_history  # late: only this needs it
+
+        return fit_history(source, **options).scenario
+
     @classmethod
     def _from_source(cls, source: TomlSource) -> Self:
         data = dict(source.data)
