@@ -25,5 +25,5 @@ def tallies_of(rows: Iterable[Row]) -> dict[Scope, Tally]:
 
 def guard_row(limit: Limit, before: Limit | None, tally: Tally | None) -> tuple[str | None, ...]:
     """Return what is stored of a budget and a breaker that come in the place of those of `before`."""
-    tally = None if tally is None else kept(tally, before or NO_LIMIT, limit)
-    return written(limit.budget), written(limit.breaker), None if tally is None else tally_text(tally)
+    stays = kept(tally or Tally(), before or NO_LIMIT, limit)
+    return written(limit.budget), written(limit.breaker), None if stays == Tally() else tally_text(stays)

@@ -35,8 +35,9 @@ class Limits:
             self.holding.pop(scope, None)
             if old.rate != limit.rate:
                 self._turns.pop(scope, None)
-            if scope in tallies:
-                tallies[scope] = kept(tallies[scope], old, limit)
+            stays = kept(tallies.pop(scope, Tally()), old, limit)
+            if stays != Tally():
+                tallies[scope] = stays
             if limit:
                 self.in_force[scope] = limit
             if limit.holds:

@@ -1,4 +1,4 @@
-"""The state machine of `jobsim.testing.machine`, with unique keys, limits and pruning."""
+"""The state machine of `jobsim.testing.machine`, with unique keys, limits, budgets, breakers and pruning."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -7,6 +7,8 @@ from typing import Final
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from jobsim.core.breaker import Breaker
+from jobsim.core.budget import Budget
 from jobsim.core.errors import KeyTaken
 from jobsim.core.job import Conflict, JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.limits import By, Limit, Rate, Scope
@@ -35,6 +37,10 @@ _limits = st.sampled_from(
         Limit(running=2, running_per_key=1),
         Limit(rate=Rate(1, "5s")),
         Limit(running=2, rate=Rate(2, "20s", burst=2)),
+        Limit(budget=Budget(capacity=1, first_try=0.5, per_second=0.1)),
+        Limit(budget=Budget(capacity=2, success=1, failure_cost=0.5, per_second=0, when_empty="dead_letter")),
+        Limit(breaker=Breaker(threshold=0.5, window="1m", min_calls=1, open_for="20s")),
+        Limit(running=2, breaker=Breaker(min_calls=2, stops="retries"), budget=Budget(capacity=2)),
         Limit(),
     ]
 )

@@ -4,13 +4,14 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from jobsim.core.decide import LOST, Settlement
+from jobsim.core.decide import LOST, Decision, Settlement, for_replaced
 from jobsim.core.events import Event
+from jobsim.core.guards import Guard, Tally, circuits_of, kept
 from jobsim.core.job import Conflict, JobId, Lease, NewJob, State, WorkerId
-from jobsim.core.limits import Gate, Lane, Limit, Scope
-from jobsim.core.time import Instant
+from jobsim.core.limits import NO_LIMIT, Gate, Lane, Limit, Scope
+from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import FINAL, TRANSITIONS, WAITING, Kind
-from jobsim.storage.base import Storage
+from jobsim.storage.base import ENDS, Storage
 from jobsim.testing.invariants import History, Violation
 
 _BACK: Final = {kind for (state, kind), to in TRANSITIONS.items() if state is State.RUNNING and to in WAITING}
@@ -32,6 +33,7 @@ class Model:
         self.replaced: set[JobId] = set()
         self.limits: dict[Scope, Limit] = {}
         self._turns: dict[Scope, Instant] = {}
+        self._tallies: dict[Scope, Tally] = {}
         self._news: deque[Event] = deque()
         self._seen = 0
 
@@ -55,6 +57,9 @@ class Model:
             event = self._news[0]
             if event.kind is Kind.CLAIM:
                 _same(self._enter([event.job], 1, event.at), [event.job], "the jobs that may start are")
+            elif event.kind in ENDS and event.worker is not None:
+                ended = Decision(event.kind, event.why, event.due)
+                _same(self._guarded(self._lease(event), ended, event.at), ended, "what was afforded is")
             self._add()
 
     def enqueued(self, batch: Sequence[NewJob], ids: list[JobId] | None) -> None:
@@ -95,6 +100,8 @@ class Model:
             old = self.limits.pop(scope, None)
             if old is None or old.rate != limit.rate:
                 self._turns.pop(scope, None)
+            stays = kept(self._tallies.pop(scope, Tally()), old or NO_LIMIT, limit)
+            self._tallies |= {scope: stays} if stays != Tally() else {}
             self.limits |= {scope: limit} if limit else {}
         _same(told, self.limits, "the limits in force are")
 
@@ -152,7 +159,7 @@ class Model:
 
     def _gate(self) -> Gate:
         running = Counter(map(self._lane, self.in_states(State.RUNNING)))
-        return Gate(self.limits, running, self._turns)
+        return Gate(self.limits, running, self._turns, circuits_of(self._tallies))
 
     def _lane(self, id_: JobId) -> Lane:
         new = self.known[id_]
@@ -172,16 +179,42 @@ class Model:
                 yield id_, now.run_at
 
     def settled(self, settlements: Sequence[Settlement], answers: list[bool], now: Instant) -> None:
-        """Each settlement whose lease was in force was written, and each other one refused."""
+        """Each settlement whose lease is in force was written, if it was afforded; others were refused."""
         expected = []
         for lease, decision in settlements:
             until = self.until(lease)
             right = until is not None and (decision.why.outcome != LOST or until < now)
             expected.append(right)
-            kind = Kind.CANCEL if decision.kind in _BACK and lease.id in self.replaced else decision.kind
-            if lease.id in self.history.standings:
-                self._take((kind if right else Kind.REFUSE, lease.id, lease.token))
+            if right:
+                self._ends(lease, self._written(lease, decision, now))
+            elif lease.id in self.history.standings:
+                self._take((Kind.REFUSE, lease.id, lease.token))
         _same(answers, expected, "settle returned")
+
+    def _written(self, lease: Lease, decision: Decision, now: Instant) -> Decision:
+        """Return what is written in place of `decision`."""
+        if decision.kind in _BACK and lease.id in self.replaced:
+            return for_replaced(decision)
+        return self._guarded(lease, decision, now)
+
+    def _guarded(self, lease: Lease, decision: Decision, now: Instant) -> Decision:
+        guard = Guard(self.limits, self._tallies)
+        decision = guard.settle(lease, decision, now)
+        self._tallies = guard.tallies
+        return decision
+
+    def _ends(self, lease: Lease, decision: Decision) -> None:
+        """An attempt ended so, and its job waits until then."""
+        self._take((decision.kind, lease.id, lease.token))
+        event = self.history.of(lease.id)[-1]
+        _same((event.due, event.why.reason), (decision.due, decision.why.reason), "the attempt ended with")
+
+    def _lease(self, event: Event) -> Lease:
+        """Return the lease under which an attempt ended, as far as its end depends on it."""
+        new = self.known[event.job]
+        times = (new.run_at, Duration(0), new.run_at)
+        numbers = (event.attempt, event.max_attempts, new.max_attempts, event.token)
+        return Lease(0, new.id, new.kind, new.queue, *numbers, *times, WorkerId(str(event.worker)), "")
 
     def extended(self, leases: Sequence[Lease], kept: set[JobId]) -> None:
         """The leases in force were renewed, and no others."""
@@ -234,6 +267,7 @@ class Model:
         _same(list(self._news), [], "the log says")
         jobs = storage.find()
         _same({job.id for job in jobs if job.replaced}, self.replaced, "the jobs that were replaced are")
+        _same(storage.tallies(), self._tallies, "budgets and breakers stand as")
         _none(self.history.log_equals_state(jobs))
         _none(self.history.conservation(self.accepted))
         _none(self.history.nothing_invented(self.known))

@@ -8,6 +8,7 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from jobsim.core.decide import LOST, Settlement, Why
+from jobsim.core.guards import Guard
 from jobsim.core.job import JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
@@ -197,6 +198,42 @@ class SpinningDue(Planted):
         return min((job.run_at for job in waiting), default=None)
 
 
+class FullPurse(Planted):
+    """Each settlement meets a full budget and a closed breaker: how they stand is not kept."""
+
+    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+        """Write what became of finished attempts."""
+        limits = self._book._limits
+        limits.guard = limits.guard and Guard(limits.in_force, {})
+        return super().settle(settlements, now)
+
+
+class DoubleEntry(Planted):
+    """A settlement is told to budgets and breakers twice, as where a reply was lost."""
+
+    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+        """Write what became of finished attempts."""
+        settled, guard = super().settle(settlements, now), self._book._limits.guard
+        for (lease, decision), done in zip(settlements, settled, strict=True):
+            if guard and done:
+                guard.settle(lease, decision, now)
+        return settled
+
+
+class DeafDoor(Planted):
+    """A claim does not look at breakers."""
+
+    def claim(
+        self, worker: WorkerId, queues: Sequence[str], limit: int, lease: Duration, now: Instant
+    ) -> list[Lease]:
+        """Claim jobs."""
+        limits = self._book._limits
+        guard, limits.guard = limits.guard, None
+        leases = super().claim(worker, queues, limit, lease, now)
+        limits.guard = guard
+        return leases
+
+
 class GreedyPrune(Planted):
     """Dead letters are pruned without having been asked for."""
 
@@ -220,6 +257,9 @@ BUGS = [
     OneMoreOfKey,
     ForgottenTurn,
     SpinningDue,
+    FullPurse,
+    DoubleEntry,
+    DeafDoor,
     GreedyPrune,
 ]
 
