@@ -66,6 +66,7 @@ docs: $(STAMP)
 	$(PY) docs/state_diagram.py
 	$(PY) docs/policy_tables.py
 	$(PY) docs/model_tables.py
+	$(PY) docs/measure_table.py
 	$(PY) docs/scenario_schema.py
 
 clean:

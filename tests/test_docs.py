@@ -132,6 +132,14 @@ def test_tables_of_models_are_the_codes(monkeypatch: pytest.MonkeyPatch) -> None
                 scenario.with_(**{f"jobs.a.{key}": written})
 
 
+def test_table_of_measures_is_the_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what `make docs` would write."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    script = runpy.run_path(str(ROOT / "docs" / "measure_table.py"))
+    text = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
+    assert script["with_tables"](text, script["TABLES"]) == text
+
+
 def test_toml_of_a_model_is_its_python() -> None:
     """The kind of job in the file format is equal to the one made in Python."""
     page = ROOT / "docs" / "models.md"

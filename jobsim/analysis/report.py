@@ -132,7 +132,8 @@ def sweep_page(
 def _page(comparison: Reportable, picture: bytes, ci: float) -> str:
     runs, labels = comparison.runs, policies(comparison.runs)
     baseline = winner(runs, ci)
-    meanings = {heading(name): MEASURES[name].meaning for name in HEADLINE}
+    known = [name for name in MEASURES if runs[name].notna().any()]
+    meanings = {heading(name): MEASURES[name].meaning for name in known}
     return _TEMPLATES.get_template("report.html").render(
         title=comparison.facts["scenario"],
         description=comparison.description,
@@ -141,6 +142,7 @@ def _page(comparison: Reportable, picture: bytes, ci: float) -> str:
         percent=f"{100 * ci:g}",
         figure=b64encode(picture).decode(),
         results=in_words(runs, ci),
+        everything=in_words(runs, ci, known).T.rename_axis("measure"),
         baseline=baseline,
         differences=differences_in_words(runs, baseline, ci) if len(labels) > 1 else None,
         policies=_policies(comparison.policies),

@@ -45,14 +45,26 @@ NJobs = Annotated[
     int,
     option("--n-jobs", "-j", metavar="N", callback=_not_zero, help="Processes to use; -1 for one a core."),
 ]
+Precision = Annotated[
+    float | None,
+    option(
+        "--precision",
+        min=0.001,
+        max=0.99,
+        metavar="SHARE",
+        help="Add runs, up to 200 of each policy, until the intervals of success, p95 latency and attempts "
+        "are within so much of the mean: 0.05 for 5 %. --replications is then the first look.",
+    ),
+]
 NoProgress = Annotated[bool, flag("--no-progress", help="Show no progress bar.")]
 
 
-def compare(
+def compare(  # noqa: PLR0913  # a command has as many options as there is to choose
     scenario: ScenarioFile,
     *,
     policy: Policies = None,
     replications: Replications = 20,
+    precision: Precision = None,
     seed: Seed = None,
     n_jobs: NJobs = -1,
     storage: Storage = Store.MEMORY,
@@ -82,6 +94,7 @@ def compare(
         n_jobs,
         storage.value,
         progress=False if no_progress else None,
+        precision=precision,
     )
     report = None if out is None else comparison.report(out)
     if as_json:

@@ -11,7 +11,9 @@ import pytest
 
 from jobsim import policies
 from jobsim.analysis.curves import Profiles
+from jobsim.analysis.measures import MEASURES
 from jobsim.analysis.report import card, overview_png, write_report
+from jobsim.analysis.wording import heading
 from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
 
@@ -79,6 +81,14 @@ def test_report_holds_the_verdict_and_the_policies(small: Small, tmp_path: Path)
     assert "Most jobs succeed with" in text
     assert "max_attempts=20" in text
     assert "common random numbers" in text
+
+
+def test_report_holds_every_measure_that_is_known(small: Small, tmp_path: Path) -> None:
+    """All of them with their intervals and what they mean, but none that had no value in any run."""
+    small.runs["recovery_s"] = float("nan")
+    text = write_report(small, tmp_path).read_text(encoding="utf-8")
+    for name in MEASURES:
+        assert text.count(f'<th scope="row">{heading(name)}</th>') == (0 if name == "recovery_s" else 2)
 
 
 def test_report_is_the_same_for_the_same_comparison(small: Small, tmp_path: Path) -> None:

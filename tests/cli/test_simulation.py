@@ -189,6 +189,16 @@ def test_compare_as_json_is_one_object(cli: Cli, scenario: Path) -> None:
     assert result.stderr == ""
 
 
+def test_compare_adds_runs_until_it_is_precise(cli: Cli, scenario: Path) -> None:
+    """With --precision the runs named are the first look, which ten or more must be."""
+    few = ("--n-jobs", "1", "--no-progress", "-p", "none", "--precision", "0.5", "--json")
+    record = json.loads(cli("compare", str(scenario), *few, "-n", "10").stdout)
+    assert record["replications"] >= 10
+    assert record["precision"].startswith("success_rate 50 %")
+    refused = cli("compare", str(scenario), *few, "-n", "9")
+    assert "first looked at after 10 or more; not 9" in f"{refused.exception} {refused.stderr}"
+
+
 def test_compare_writes_a_report_where_it_says(cli: Cli, scenario: Path, tmp_path: Path) -> None:
     """The page and its figure are there, and stderr names them and how to open the page."""
     out = tmp_path / "reports" / "small"
