@@ -8,7 +8,7 @@ from typing import get_args
 
 from policy_tables import Tables, described, with_tables
 
-from jobsim.models import Arrivals, FailureModel, Service
+from jobsim.models import Arrivals, Dependency, FailureModel, Service
 
 PAGE = Path(__file__).parent / "models.md"
 
@@ -49,6 +49,10 @@ model = "alternating", name = "api", up = { dist = "weibull", mean = "8h", shape
 down = { dist = "lognormal", mean = "5m", cv = 1.5 }
 model = "gilbert_elliott", good = "10m", bad = "20s", failure_good = 0.001, failure_bad = 0.6
 """
+DEPENDENCIES = """
+model = "server", name = "api", capacity = 10, service = { dist = "exponential", mean = "50ms" }
+model = "row", name = "account", network = { dist = "normal", mean = "10ms", sd = "2ms" }
+"""
 
 
 def rows(key: str, union: object, examples: str) -> Iterator[Sequence[str]]:
@@ -66,6 +70,7 @@ TABLES: Tables = {
     "arrivals": partial(rows, "process", Arrivals, ARRIVALS),
     "service": partial(rows, "dist", Service, SERVICE),
     "failures": partial(rows, "model", FailureModel, FAILURES),
+    "dependencies": partial(rows, "model", Dependency, DEPENDENCIES),
 }
 
 

@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 
 import jobsim
 from jobsim import Scenario
-from jobsim.models import StorageModel, Workers
+from jobsim.models import Server, StorageModel, Workers
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -148,9 +148,23 @@ def test_toml_of_a_model_is_its_python() -> None:
     assert Scenario.from_text(WORLD + blocks(page, "toml")[0]).jobs[1] == names["charge"]
 
 
+def test_toml_of_dependencies_is_what_a_scenario_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is read, and says all of a server but its errors; the examples are read, too."""
+    block = blocks(ROOT / "docs" / "models.md", "toml")[1]
+    head, jobs, rest = WORLD.partition("[[jobs]]")
+    scenario = Scenario.from_text(f"{head}{block}{jobs}{rest}")
+    [server] = scenario.dependencies
+    assert server.model_fields_set == set(Server.model_fields) - {"timeout_error", "full_error"}
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    script = runpy.run_path(str(ROOT / "docs" / "model_tables.py"))
+    lines = script["DEPENDENCIES"].strip().splitlines()
+    written = [tomllib.loads(f"written = {{ {line} }}")["written"] for line in lines]
+    assert len(scenario.with_(dependencies=written).dependencies) == len(lines)
+
+
 def test_toml_of_workers_and_the_store_is_what_a_scenario_takes() -> None:
     """Each table is read, and says all that there is to say."""
-    _, workers, storage = blocks(ROOT / "docs" / "models.md", "toml")
+    _, _, workers, storage = blocks(ROOT / "docs" / "models.md", "toml")
     whole = "\n".join(line for line in WORLD.splitlines() if not line.startswith("workers"))
     head, jobs, rest = whole.partition("[[jobs]]")
     scenario = Scenario.from_text(f"{head}{workers}{storage}{jobs}{rest}")

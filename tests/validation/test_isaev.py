@@ -96,6 +96,15 @@ def test_it_stays_down_because_of_calls_that_nobody_waits_for() -> None:
     assert calls.useful[late].mean() < 0.05
 
 
+@pytest.mark.parametrize(("capacity", "attempts"), [(10, 4), (11, 3)], ids=["B", "C"])
+def test_a_budget_of_a_tenth_lets_it_recover(capacity: int, attempts: int) -> None:
+    """B, C: where retries need the tokens of ten successes each, load stays as offered and all recover."""
+    for during, after, success in outcomes("budget", capacity, attempts):
+        assert during < 1.25
+        assert after == pytest.approx(1.0, abs=0.1)
+        assert success > 0.98
+
+
 @pytest.mark.soak
 def test_near_the_threshold_either_may_happen() -> None:
     """C: with 2.1 times the capacity and two retries, some runs recover wholly and others not at all."""
