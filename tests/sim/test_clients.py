@@ -1,10 +1,5 @@
 """Those who enqueue: what they offer, what is acknowledged, and what they enqueue again."""
 
-import logging
-from collections.abc import Iterator
-
-import pytest
-
 from jobsim.core.events import fold
 from jobsim.core.ids import originals
 from jobsim.core.job import State
@@ -26,14 +21,6 @@ from jobsim.sim.scenario import JobClass, Scenario
 from jobsim.sim.stage import BEGAN
 from jobsim.sim.world import Run, run_world
 from jobsim.testing.invariants import verify
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Let the engine not tell of each fault that was asked for."""
-    logging.disable(logging.WARNING)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def play(storage: StorageModel | None = None, drain: str = "1d", jobs: int = 60, **job: object) -> Run:

@@ -1,9 +1,7 @@
 """The workers of a simulated run: pauses, clocks, faults of their store, and how many there are."""
 
-import logging
 import math
 from collections import Counter
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -38,14 +36,6 @@ from jobsim.sim.world import Run, run_world
 from jobsim.testing.invariants import verify
 
 SKEW = Clocks(offset="10min", drift=1e-3, steps=ClockSteps(every="5min", size="10min"))
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Let the engine not tell of each fault that was asked for."""
-    logging.disable(logging.WARNING)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def scenario(storage: StorageModel | None = None, jobs: int = 900, **workers: Any) -> Scenario:
