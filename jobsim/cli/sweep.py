@@ -1,6 +1,8 @@
 """``jobsim sweep``: policies compared in every cell of a matrix, told as one table and a report."""
 
 import tomllib
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +10,8 @@ import typer
 
 from jobsim.cli.compare import NJobs, NoProgress, Policies, Replications
 from jobsim.cli.options import Json, flag, option, usage
-from jobsim.cli.output import note, write_json, write_text, write_wide_table
+from jobsim.cli.output import complain, note, write_json, write_text, write_wide_table
+from jobsim.cli.program import ExitCode
 from jobsim.cli.simulation import ScenarioFile, Seed, Storage, Store, check_directory, check_policies
 
 if TYPE_CHECKING:
@@ -71,17 +74,18 @@ def sweep(  # noqa: PLR0913  # a command has as many options as there is to choo
     matrix = _matrix(world, vary or [], zipped=zipped)
     if out is not None:
         check_directory(out)
-    result = run_sweep(
-        world,
-        matrix,
-        policy or None,
-        replications,
-        seed,
-        n_jobs,
-        storage.value,
-        directory=out,
-        progress=False if no_progress else None,
-    )
+    with _kept(out):
+        result = run_sweep(
+            world,
+            matrix,
+            policy or None,
+            replications,
+            seed,
+            n_jobs,
+            storage.value,
+            directory=out,
+            progress=False if no_progress else None,
+        )
     report = None if out is None else result.report(out)
     if as_json:
         write_json(_record(result, shown if measures else None, report))
@@ -89,6 +93,18 @@ def sweep(  # noqa: PLR0913  # a command has as many options as there is to choo
         _show(result, shown)
     if report is not None:
         note(f"\nReport  {report}\nFigure  {report.with_name('overview.png')}")
+
+
+@contextmanager
+def _kept(out: Path | None) -> Generator[None]:
+    """End as stopped where the user stops the sweep, and say what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if out is None:
+            raise
+        complain(f"stopped; finished runs are kept in {out}, and the same command goes on from there")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 def _measures(names: "list[str] | tuple[str, ...]") -> list[str]:

@@ -81,3 +81,18 @@ def test_sweep_of_wrong_options_is_one_sentence(
     assert said in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_sweep_that_is_stopped_says_what_is_kept(
+    cli: Cli, scenario: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends it with code 130, and names the directory to go on from."""
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jobsim.sim.sweeping.replicate", stopped)
+    out = tmp_path / "sweep"
+    result = cli("sweep", str(scenario), *QUICK, "--vary", "workers.count=1,2", "--out", str(out))
+    assert result.exit_code == 130
+    assert f"stopped; finished runs are kept in {out}" in result.stderr

@@ -1,6 +1,7 @@
 """Expectations: read and written, refused where they say nothing, and judged by the whole interval."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,8 @@ from jobsim.analysis.statistics import Interval
 from jobsim.core.errors import ConfigError
 from jobsim.sim import Scenario, compare
 from jobsim.sim.expectations import Expectation, Finding, bound, judged, judgements_table
+
+DEMO = Path(__file__).parents[2] / "scenarios" / "payment-api-outage.toml"
 
 WORLD = """
 name = "small"
@@ -147,3 +150,12 @@ def test_judgements_name_policy_measure_and_value() -> None:
     assert table["policy"].tolist() == ["none", "oban"] * 2
     assert table["finding"].tolist() == ["broken"] * 2 + ["kept"] * 2
     assert judged(pd.concat([comparison.runs]), scenario.expect) == found
+
+
+def test_demo_is_as_its_author_expects() -> None:
+    """Two runs of each policy that the demo's scenario has expectations of break none of them."""
+    scenario = Scenario.from_toml(DEMO)
+    named = {one.policy for one in scenario.expect if one.policy is not None}
+    found = compare(scenario, sorted(named), replications=2, progress=False).expectations()
+    assert len(found) == len(scenario.expect)
+    assert [str(one) for one in found if one.finding is Finding.BROKEN] == []
