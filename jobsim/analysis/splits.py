@@ -23,7 +23,8 @@ def split(runs: pd.DataFrame, policy: str, measure: str, ci: float = 0.95) -> Gr
     """Return the two groups into which the runs of `policy` fall by `measure`; `None` if they may be one.
 
     Where something was reached in some runs and not in others (a quantile of the latency, a recovery),
-    those are the groups, the latter the higher. Other claims are corrected for the number of policies.
+    those are the groups, the latter the higher. Groups that show in one of `TELLING` are those of every
+    measure by which they do not overlap. Other claims are corrected for the number of policies.
     """
     own = runs[runs["policy"] == policy]
     own = own[own[measure].notna()]
@@ -33,8 +34,25 @@ def split(runs: pd.DataFrame, policy: str, measure: str, ci: float = 0.95) -> Gr
         return None if never.all() else Groups(values[~never], values[never], 0.0)
     if MEASURES[measure].scale is Scale.RUNS_SHARE:
         return None  # told as a share
-    found = two_groups(values, _step(own, measure, values))
-    return found if found.p_value < (1 - ci) / runs["policy"].nunique() else None
+    level = (1 - ci) / runs["policy"].nunique()
+    return _by_itself(own, measure, level) or _as_others_do(own, measure, level)
+
+
+def _by_itself(runs: pd.DataFrame, measure: str, level: float) -> Groups | None:
+    values = runs[measure].to_numpy(float)
+    found = two_groups(values, _step(runs, measure, values))
+    return found if found.p_value < level else None
+
+
+def _as_others_do(runs: pd.DataFrame, measure: str, level: float) -> Groups | None:
+    """Return the groups that a telling measure makes, if they do not overlap by `measure` either."""
+    for name in TELLING:
+        if name != measure and (found := _by_itself(runs, name, level)):
+            is_low = runs[name].to_numpy() <= found.lower[-1]
+            values = runs[measure].to_numpy(float)
+            lower, higher = sorted((values[is_low], values[~is_low]), key=np.mean)
+            return Groups(lower, higher, found.p_value) if lower.max() < higher.min() else None
+    return None
 
 
 def _step(runs: pd.DataFrame, measure: str, values: Floats) -> float:

@@ -126,3 +126,14 @@ def test_words_show_groups_in_place_of_a_mean(table: Table) -> None:
     assert re.fullmatch(r"\S+ ±\S+ \(14 runs\) or never \(6 runs\)", found.loc["b", "p95 latency, s"])
     assert re.fullmatch(r"\S+ ±\S+ \(14 runs\) or ≥ \S+ ±\S+ \(6 runs\)", found.loc["b", "recovery, s"])
     assert not found.loc["a"].str.contains(" or ").any()
+
+
+def test_groups_that_show_in_one_measure_are_told_by_others(table: Table) -> None:
+    """Two runs of twenty are too few to show by success alone; the backlog shows them, and both are told."""
+    runs = table({"a": {}, "b": {}}, 20, spread=0.03)
+    good = (runs["policy"] == "b") & (runs["replication"] < 2)
+    runs.loc[good, "backlog_mean"] = [0.01, 0.010001]
+    runs.loc[(runs["policy"] == "b") & ~good, "success_rate"] *= 0.5
+    found: Any = in_words(runs, measures=["success_rate", "latency_p50_s"])
+    assert re.fullmatch(r"\S+ ±\S+ \(18 runs\) or \S+ ±\S+ \(2 runs\)", found.loc["b", "succeeded, %"])
+    assert " or " not in found.loc["b", "p50 latency, s"]

