@@ -62,7 +62,8 @@ class Fit:
         """Return a row for each thing fitted: `kind`, `part`, `data`, `chosen`, `distance` and `others`.
 
         `data` is how many observations there were, `distance` the Kolmogorov-Smirnov distance of what was
-        chosen from them, on 0 to 1; `others` are what else was tried, with the distance of each.
+        chosen from them, on 0 to 1; `others` are what else was tried, with the distance of each. The
+        dispersion of arrivals is the variance of counts over their mean: 1 at random, more in bursts.
         """
         workers = self.workers.model
         crashes = f"; one dies every {workers.crash.every}" if workers.crash else ""
@@ -101,8 +102,8 @@ def fit_history(
         compare(fit.scenario, ["full_jitter", "oban", mine]).verdict()
 
     `source` is the URL of a store, a `Storage`, an `EventLog`, the result of a simulation, or the path of a
-    table of events. Jobs that arrive, and attempts that start, from `since` until `until` count (aware
-    datetimes; by default all).
+    file of events or a table of them. Jobs that arrive, and attempts that start, from `since` until `until`
+    count (aware datetimes; by default all).
 
     Arrivals, service times and failures are fitted kind by kind, each by what suits it best. With `replay`,
     every job comes when it came and takes as long as it took; what never succeeded takes as long as others
@@ -238,7 +239,10 @@ _MANY: Final = 6
 def _rows(kind: KindFit) -> Iterator[tuple[str, str, int, str, float, str]]:
     label, record = kind.record.kind, kind.record
     arrivals, service, failures = kind.arrivals, kind.service, kind.failures
-    yield (label, "arrivals", len(record.arrivals_s), arrivals.chosen, arrivals.distance, _others(arrivals))
+    chosen = arrivals.chosen + (
+        "" if np.isnan(arrivals.dispersion) else f"; dispersion {arrivals.dispersion:.3g}"
+    )
+    yield (label, "arrivals", len(record.arrivals_s), chosen, arrivals.distance, _others(arrivals))
     yield (label, "service", len(service.seen_s), _brief(service), service.distance, _others(service))
     yield (label, "failures", failures.trials, _told_of(failures), np.nan, "")
     for outage in failures.outages:

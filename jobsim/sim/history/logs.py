@@ -15,11 +15,11 @@ from jobsim.core.job import UNLIMITED, JobId, WorkerId
 from jobsim.core.time import SECOND, Instant
 from jobsim.core.transitions import Kind
 from jobsim.models.trace_rows import reading
+from jobsim.sim.event_file import read_events
+from jobsim.sim.streaming import Recording
 
 if TYPE_CHECKING:
     from jobsim.storage.base import Storage
-
-Source = "EventLog | Storage | str | os.PathLike[str] | SimResult | Run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,9 @@ class Told:
 def told(source: Any) -> Told:
     """Return the log that `source` is or names.
 
-    That is an `EventLog`; what has one as its `log`, such as the result of a simulation; a `Storage`; the
-    URL of one; or a table of events as ``jobsim run --out`` writes it, CSV (plain or gzip) or Parquet.
+    That is an `EventLog`; what has one, such as the result of a simulation or a recording; a `Storage`; the
+    URL of one; a file of events that `jobsim.sim.record` wrote; or a table of events as ``jobsim run --out``
+    writes it, CSV (plain or gzip) or Parquet.
 
     Raises:
         ConfigError: it is none of these, or what is wrong in the table, with its line and column.
@@ -67,12 +68,27 @@ def told(source: Any) -> Told:
             with closing(address.open(create=False)) as store:
                 return _of_store(str(address), store)
         case str() | os.PathLike():
-            return Told(Path(source).stem, read_events(source))
+            return Told(Path(source).stem, _read(source))
         case _:
             return _of_object(source)
 
 
+def _read(path: str | os.PathLike[str]) -> EventLog:
+    """Return the log in a file, whose first bytes tell whether it is a table."""
+    try:
+        with Path(path).open("rb") as file:
+            is_table = file.read(len(_EVENTS)) != _EVENTS
+    except OSError:
+        is_table = True  # reading it says what is the matter
+    return read_table(path) if is_table else read_events(path)
+
+
+_EVENTS: Final = b"jobsim events"
+
+
 def _of_object(source: Any) -> Told:
+    if isinstance(source, Recording):
+        source = source.result()
     run = getattr(source, "run", source)
     if isinstance(getattr(run, "log", None), EventLog):
         began, scenario = getattr(run, "began", None), getattr(run, "scenario", None)
@@ -107,7 +123,7 @@ def _of_store(name: str, store: "Storage") -> Told:
     return Told(name, log, places, last - count)
 
 
-def read_events(path: str | os.PathLike[str]) -> EventLog:
+def read_table(path: str | os.PathLike[str]) -> EventLog:
     """Return the log that a table of events tells; see `jobsim.analysis.frames.events` for its columns.
 
     Raises:

@@ -30,6 +30,7 @@ from jobsim.sim.result import SimResult
 from jobsim.sim.scenario import JobClass, Scenario
 from jobsim.sim.simulation import simulate
 from jobsim.sim.stage import BEGAN
+from jobsim.sim.streaming import record
 from jobsim.storage.base import Storage
 from jobsim.storage.sqlite import Durability, SqliteStorage
 
@@ -255,6 +256,15 @@ def test_table_of_events_is_a_log(tmp_path: Path, suffix: str) -> None:
         assert one.job.service == other.job.service
         assert one.job.failures == other.job.failures
     assert written.scenario.name == "events" if suffix != "csv.gz" else "events.csv"
+
+
+def test_recorded_run_is_a_log(tmp_path: Path) -> None:
+    """A run whose events went to a file is fitted as one in memory, by its recording or by the file."""
+    world, path = TRUTH.with_(horizon="3m"), tmp_path / "run.events"
+    recording = record(world, path, "full_jitter", seed=4)
+    direct = fit_history(simulate(world, "full_jitter", seed=4))
+    assert fit_history(recording).scenario == direct.scenario
+    assert [kind.service.model for kind in fit_history(path).kinds] == [k.service.model for k in direct.kinds]
 
 
 @pytest.mark.parametrize(
