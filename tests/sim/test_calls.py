@@ -21,11 +21,13 @@ from jobsim.models import (
     Listed,
     Outage,
     Overload,
+    Pauses,
     Poisson,
     Row,
     Server,
     Workers,
 )
+from jobsim.sim import compare, simulate
 from jobsim.sim.scenario import JobClass, Scenario
 from jobsim.sim.stage import BEGAN
 from jobsim.sim.world import Run, run_world
@@ -278,3 +280,31 @@ def test_row_is_held_open_for_the_work_of_the_job() -> None:
     row = Row(name="api", network=Constant(value="10ms"))
     ran = run(row, job(service=Constant(value="1s")), job(["500ms"], kind="b"))
     assert ends(ran) == [(0.54, "good"), (1.04, "RuntimeError")]
+
+
+def test_result_has_a_table_of_calls_and_comparisons_their_measures() -> None:
+    """What a dependency saw is a table of a run, and is measured wherever jobs are."""
+    server = api(timeout="1500ms", failures=[Outage(start="10m", duration="5m", recovery="1m")])
+    scenario = Scenario(
+        name="calls",
+        horizon="1h",
+        workers=Workers(count=1, slots=20),
+        dependencies=(server,),
+        jobs=(job(["0s", "0s", "0s"]),),
+        policies=[ONCE],
+    )
+    result = simulate(scenario, ONCE)
+    assert result.calls["useful"].tolist() == [True, False, False]
+    assert result.runs["wasted_work"].item() == pytest.approx(2 / 3)
+    runs = compare(scenario, replications=2, n_jobs=1, progress=False).runs
+    assert runs["abandoned_calls"].tolist() == [2, 2]
+    assert [(o.start_s, o.end_s, o.healed_s) for o in result.profiles.outages] == [(600, 900, 960)]
+
+
+def test_machine_that_stood_still_finds_its_reply() -> None:
+    """A worker that pauses while a reply comes has it when it wakes: a reply in time is not lost."""
+    pauses = Pauses(every="2s", length=Constant(value="5s"))
+    workers = Workers(count=1, slots=20, lease="1h", pause=pauses)
+    seen = calls(run(api(capacity=None, timeout="3s"), job([f"{n}s" for n in range(60)]), workers=workers))
+    assert seen.answered.all()
+    assert len(seen.sent) == 60
