@@ -122,7 +122,7 @@ class Trials:
         end = (at[last - 1] + at[last]) / 2 if last < len(at) else self.length_s
         end = max(float(end), math.nextafter(float(at[last - 1]), math.inf))
         span = end - start
-        near = _Surroundings.of(self, first, int(np.searchsorted(at, end + 2 * span)))
+        near = _Surroundings.of(self, first, last, int(np.searchsorted(at, end + 2 * span)))
         best = near.tried(start, end, end)
         most = near.likelihood(best) + 0.5 * math.log(len(near.at))
         for end_s in np.linspace(start + 0.2 * span, end, _STEPS).tolist():
@@ -144,15 +144,19 @@ class _Surroundings:
     failed: Flags
     others: int
     failures: int
+    later: tuple[tuple[int, int], ...]
+    """Where further outages begin and end among them."""
 
     @classmethod
-    def of(cls, trials: Trials, first: int, last: int) -> "_Surroundings":
-        """Return those of the attempts from `first` until `last`."""
+    def of(cls, trials: Trials, first: int, last: int, end: int) -> "_Surroundings":
+        """Return those of the attempts from `first` until `end`, of an outage until `last`."""
         apart = ~trials.bad
-        apart[first:last] = False
+        apart[first:end] = False
         failures = int(np.count_nonzero(trials.failed & apart))
-        near = slice(first, last)
-        return cls(trials.started_s[near], trials.failed[near], int(apart.sum()), failures)
+        near = slice(first, end)
+        runs = (run for run in _runs(trials.bad) if last < run[0] < end and trials.clear(*run))
+        later = tuple((start - first, min(stop, end) - first) for start, stop in runs)
+        return cls(trials.started_s[near], trials.failed[near], int(apart.sum()), failures, later)
 
     def usual(self, healed_s: float) -> float:
         """Return the probability of failure outside of an outage that is over at `healed_s`."""
@@ -165,12 +169,16 @@ class _Surroundings:
         return Found(start_s, end_s, healed_s, min(1.0, max(0.0, (share - usual) / (1 - usual))))
 
     def likelihood(self, found: Found) -> float:
-        """Return the log likelihood of all attempts."""
+        """Return the log likelihood of all attempts, less what further outages cost: three parameters."""
         usual = self.usual(found.healed_s)
         healing = max(found.healed_s - found.end_s, 1e-9)
         severity = np.where(self.at < found.end_s, 1.0, np.clip(1 - (self.at - found.end_s) / healing, 0, 1))
         fails = np.clip(1 - (1 - usual) * (1 - found.probability * severity), 1e-6, 1 - 1e-6)
+        apart = [run for run in self.later if self.at[run[0]] >= found.healed_s]
+        for start, stop in apart:
+            fails[start:stop] = np.clip(self.failed[start:stop].mean(), 1e-6, 1 - 1e-6)
         near = float(np.log(np.where(self.failed, fails, 1 - fails)).sum())
+        near -= 1.5 * len(apart) * math.log(len(self.at))
         successes = self.others - self.failures
         return near + self.failures * math.log(usual) + successes * math.log1p(-usual)
 

@@ -90,6 +90,14 @@ def test_several_outages_are_told_apart() -> None:
     assert fit.rate < 0.005
 
 
+def test_outage_soon_after_another_is_no_recovery() -> None:
+    """A second outage is not taken for a tail of the first, however near it is."""
+    fit = fitted(world(Outage(start="20m", duration="5m"), Outage(start="28m", duration="1m"), rate="2/s"))
+    first, second = fit["call"].outages
+    assert first.healed_s == first.end_s == pytest.approx(1_500, abs=5)
+    assert [second.start_s, second.end_s] == pytest.approx([1_680, 1_740], abs=5)
+
+
 @pytest.mark.parametrize("rate", [0.02, 0.3, 0.6])
 def test_failures_by_chance_are_no_outage(rate: float) -> None:
     """Of fifty sequences without an outage, at most one is said to have one."""
