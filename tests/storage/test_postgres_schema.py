@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from jobsim.core.budget import Budget
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign
 from jobsim.core.job import State
+from jobsim.core.limits import By, Limit, Scope
 from jobsim.core.transitions import Kind
 from jobsim.storage.postgres import PostgresStorage
 from jobsim.storage.postgres_statements import script
@@ -38,6 +40,21 @@ def test_schema_is_made_by_one_of_many(postgres: str, schema: str, ask: Ask) -> 
         storage.close()
     assert ask(f"SELECT version FROM {schema}.jobsim_schema") == [(2,)]
     assert ask(f"SELECT count(*) FROM {schema}.job") == [(6,)]
+
+
+def test_first_schema_is_brought_up_to_date(postgres: str, schema: str, ask: Ask) -> None:
+    """It keeps its jobs, and has what is new: budgets and breakers have a table."""
+    storage = PostgresStorage(postgres, schema=schema)
+    add(storage, new(1))
+    storage.close()
+    ask(f"DROP TABLE {schema}.guard")
+    ask(f"UPDATE {schema}.jobsim_schema SET version = 1")
+    storage = PostgresStorage(postgres, schema=schema)
+    limits = {Scope(By.KIND, "mail"): Limit(budget=Budget())}
+    storage.set_limits(limits)
+    assert storage.limits() == limits
+    assert storage.get(job_id(1)) is not None
+    storage.close()
 
 
 def test_schema_is_ours_that_people_made_by_its_sql(postgres: str, schema: str, ask: Ask) -> None:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from jobsim.core.budget import Budget
 from jobsim.core.errors import StorageForeign
+from jobsim.core.limits import By, Limit, Scope
 from jobsim.storage.sqlite import SqliteStorage
 from jobsim.storage.sqlite_file import APPLICATION_ID
 from jobsim.testing.conformance_base import add, job_id, new
@@ -33,6 +35,22 @@ def test_version_is_in_a_table_and_in_the_header(path: Path) -> None:
         [(version,)] = other.execute("SELECT version FROM jobsim_schema").fetchall()
         assert other.pragma("user_version") == version
         assert other.pragma("application_id") == APPLICATION_ID
+
+
+def test_file_of_the_first_schema_is_brought_up_to_date(path: Path) -> None:
+    """It keeps its jobs, and has what is new: budgets and breakers have a table."""
+    storage = SqliteStorage(path)
+    add(storage, new(1))
+    storage.close()
+    with bare(path) as other:
+        other.execute("DROP TABLE jobsim_guard; UPDATE jobsim_schema SET version = 1")
+        other.pragma("user_version", 1)
+    storage = SqliteStorage(path)
+    limits = {Scope(By.KIND, "mail"): Limit(budget=Budget())}
+    storage.set_limits(limits)
+    assert storage.limits() == limits
+    assert [job.id for job in storage.find()] == [job_id(1)]
+    storage.close()
 
 
 def test_file_of_a_pre_release_is_refused(path: Path) -> None:
