@@ -201,7 +201,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a SQLite file, written by the engine in virtual time: six minutes of the truth."""
     path = tmp_path_factory.mktemp("fit") / "jobs.db"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(world_module, "_opened", lambda _: _file(path))
+        patch.setattr(world_module, "_opened", lambda *_, **__: _file(path))
         changes = {"horizon": "6m", "jobs.charge.failures.outage.start": "2m"}
         changes["jobs.charge.failures.outage.duration"] = "1m"
         simulate(TRUTH.with_(**changes), "full_jitter", seed=5, storage="sqlite")
