@@ -2,8 +2,6 @@
 
 import io
 import sys
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from typing import Annotated, Final
 
 import typer
@@ -65,6 +63,9 @@ app.command(rich_help_panel=_SIMULATED)(schema.schema)
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it so
     if wanted:
+        from importlib.metadata import PackageNotFoundError
+        from importlib.metadata import version as installed_version
+
         try:
             typer.echo(f"jobsim {installed_version('jobsim')}")
         except PackageNotFoundError:
