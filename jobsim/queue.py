@@ -15,11 +15,13 @@ from jobsim.live.acceptance import accept
 from jobsim.live.calls import Call, call_of, calls_of, in_batches
 from jobsim.live.handler import Handler
 from jobsim.live.keys import KeyLike
+from jobsim.live.lifecycle import log_lives
 from jobsim.live.limits import declared, queue_limits
 from jobsim.live.payload import SIZE_LIMIT, check_size_limit, encode
 from jobsim.live.periodic import CATCH_UP, Periodic, check_kept, periodic, ticks_of
 from jobsim.live.placement import Attempts, Options, Placement, check_kind, check_queue
 from jobsim.live.stores import Address, Presence
+from jobsim.live.telemetry import Subscriber
 from jobsim.live.terms import Settings, Terms
 from jobsim.live.worker import LiveWorker, WorkerOptions, checked_concurrency
 from jobsim.storage.base import Storage
@@ -65,6 +67,7 @@ class Queue:
         self.retention = retained(retention or {})
         self.payload_limit = payload_limit
         self.where = Address.of(url) if isinstance(url, str) or not hasattr(url, "enqueue") else url
+        self._subscribers: list[Subscriber] = []
         self._presences = {os.getpid(): Presence(self.where)}
 
     def __repr__(self) -> str:
@@ -87,6 +90,8 @@ class Queue:
         if here is None:
             # The parent's is kept: dropping it might close, in this process, what the parent has open.
             here = self._presences.setdefault(pid, Presence(self.where, forked=True))
+            for subscriber in self._subscribers:
+                here.telemetry.add(subscriber)
         return here
 
     def close(self) -> None:
@@ -268,6 +273,16 @@ class Queue:
 
         return take(list(calls)) if batch is None else in_batches(calls, batch, take)
 
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Have `subscriber` called with each event of `jobsim.live.telemetry`: what this process enqueues,
+        and what its workers do that start from now on.
+
+        It is called in a thread of its own, with one event after the other. Where it raises, that is logged
+        once; where it is too slow, it misses events: neither harms anybody else.
+        """
+        self._subscribers.append(subscriber)
+        self._here.telemetry.add(subscriber)
+
     def get(self, job: JobId | str) -> Job:
         """Return a job as it stands, by its id or the text of it.
 
@@ -340,9 +355,12 @@ class Queue:
         check_kept(self.schedules.values(), self.retention)
         for name in settings.queues:
             check_queue(name)
-        limits = declared(self.handlers, self.limits, settings.queues)
-        worker = LiveWorker(self.storage, self.handlers, self.policy, settings, self._here.clock, limits)
-        self._here.enlist(worker)
+        limits, here = declared(self.handlers, self.limits, settings.queues), self._here
+        log_lives(here.telemetry)
+        worker = LiveWorker(
+            self.storage, self.handlers, self.policy, settings, here.clock, limits, here.telemetry
+        )
+        here.enlist(worker)
         return worker
 
     def run_worker(self, **settings: Unpack[WorkerOptions]) -> None:

@@ -1,17 +1,16 @@
 """``jobsim worker``: run jobs until told to stop."""
 
-import logging
 import sys
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from jobsim.cli.logs import Format, Level, announce, log_to_stderr
 from jobsim.cli.options import App, Queues, flag, option, usage, wait
-from jobsim.cli.output import counted, iso, note, printable
+from jobsim.cli.output import counted
 from jobsim.cli.program import ExitCode
 from jobsim.cli.target import load_queue
-from jobsim.core.time import SECOND, Duration, Instant
+from jobsim.core.time import SECOND, Duration
 
 if TYPE_CHECKING:
     from jobsim.live.handler import Handler
@@ -29,16 +28,7 @@ _ENDS: Final = {
 }
 
 
-class Level(StrEnum):
-    """How much a worker tells."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-def worker(
+def worker(  # noqa: PLR0913  # each is an option of its own
     app: App,
     *,
     concurrency: Annotated[
@@ -59,6 +49,10 @@ def worker(
     log_level: Annotated[
         Level, option("--log-level", metavar="LEVEL", help="debug, info, warning or error; on stderr.")
     ] = Level.INFO,
+    log_format: Annotated[
+        Format,
+        option("--log-format", metavar="FORMAT", help="text, or json: one object a line."),
+    ] = Format.TEXT,
 ) -> None:
     """Run the jobs of an app's queue until stopped.
 
@@ -68,7 +62,7 @@ def worker(
     from jobsim.live.supervisor import Supervisor, follow_supervisor, is_supervised
     from jobsim.runtime.live import now
 
-    log_to_stderr(log_level)
+    log_to_stderr(log_level, log_format)
     if processes > 1 and not is_supervised():
         command = [sys.executable, "-m", "jobsim", *sys.argv[1:]]
         raise typer.Exit(Supervisor(command, processes, frozenset({ExitCode.USAGE})).run())
@@ -85,13 +79,13 @@ def worker(
         live = queue.worker(
             burst=burst, **{name: value for name, value in chosen.items() if value is not None}
         )
-        note(_description(app, queue, live))
+        announce(_description(app, queue, live), log_format)
         follow_supervisor(live.stop)
         began = now()
         try:
             live.run()
         finally:
-            note(_summary((now() - began) / SECOND, live))
+            announce(_summary((now() - began) / SECOND, live), log_format)
     if live.stopped_at_once:
         raise typer.Exit(ExitCode.INTERRUPTED)
 
@@ -126,24 +120,3 @@ def _summary(worked_s: float, live: "LiveWorker") -> str:
     total = counted(live.tally.total(), "attempt", "attempts")
     ends = "".join(f", {number:,} {_ENDS[kind.__name__]}" for kind, number in live.tally.most_common())
     return f"Worked for {worked_s:,.1f} s: {total}{ends}."
-
-
-def log_to_stderr(level: Level) -> None:
-    """Write what is logged from `level` on to stderr, with its time."""
-    handler = logging.StreamHandler()
-    handler.addFilter(_stamp)
-    handler.setFormatter(_Printable("%(utc)s %(levelname)-7s %(name)s: %(message)s"))
-    logging.basicConfig(level=level.value.upper(), handlers=[handler])
-
-
-class _Printable(logging.Formatter):
-    """Escapes what would steer a terminal: tracebacks hold what handlers were given."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
-
-
-def _stamp(record: logging.LogRecord) -> bool:
-    """Give a record its time as every other time is written."""
-    record.utc = iso(Instant(round(record.created * SECOND)), "milliseconds")
-    return True

@@ -8,6 +8,7 @@ from jobsim.live.calls import Call
 from jobsim.live.joining import join
 from jobsim.live.placement import Placement
 from jobsim.live.stores import Presence
+from jobsim.live.telemetry import enqueued
 from jobsim.live.terms import Terms
 
 
@@ -27,11 +28,17 @@ def accept(
     if placement.connection is not None and not here.rehearsed:
         here.check()
         enqueue, now = join(here.where, placement.connection)
-        return enqueue(jobs_of(mint, kind, calls, placement, terms, now), now)
-    now = here.now()
-    ids = here.open().enqueue(jobs_of(mint, kind, calls, placement, terms, now), now)
-    for worker in here.workers:
-        worker.ring(len(ids))
+        jobs = jobs_of(mint, kind, calls, placement, terms, now)
+        ids = enqueue(jobs, now)
+    else:
+        now = here.now()
+        jobs = jobs_of(mint, kind, calls, placement, terms, now)
+        ids = here.open().enqueue(jobs, now)
+        for worker in here.workers:
+            worker.ring(len(ids))
+    if here.telemetry:
+        for event in enqueued(jobs, ids, now):
+            here.telemetry.tell(event)
     return ids
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from jobsim.core.job import Lease
-from jobsim.core.outcome import Lost, Outcome, Released, Succeeded, TimedOut
+from jobsim.core.outcome import Lost, Outcome, Released, TimedOut
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.live.context import JobContext
 from jobsim.live.handler import Handler
@@ -101,15 +101,12 @@ class HandlerExecutor:
         self._free -= 1
         self._runs[lease.key, lease.token] = run
         try:
-            outcome = await run.outcome
+            return await run.outcome
         except asyncio.CancelledError:
             run.give_up(_RELEASED)
             raise
         finally:
             del self._runs[lease.key, lease.token]
-        if isinstance(outcome, Succeeded) and _log.isEnabledFor(logging.INFO):
-            _log.info("%s succeeded", run.context, extra=run.context.about)
-        return outcome
 
     def _start(self, run: "_Run") -> None:
         if run.in_thread:

@@ -12,6 +12,7 @@ from jobsim.core.errors import ConfigError, StorageError, did_you_mean
 from jobsim.core.ids import IdMint
 from jobsim.core.streams import Streams
 from jobsim.core.time import SECOND, Instant
+from jobsim.live.telemetry import Telemetry
 from jobsim.runtime.clock import ServerClock
 from jobsim.runtime.live import now
 from jobsim.storage.base import Storage, Timekeeper
@@ -123,7 +124,8 @@ def present(storage: Storage) -> Instant:
 
 
 class Presence:
-    """What one process has of a queue: its store, opened when first needed, its ids, and its workers.
+    """What one process has of a queue: its store, opened when first needed, its ids, its workers, and
+    those who are told of them.
 
     A forked child needs another. It shares no connection with its parent, and mints no id twice.
     """
@@ -134,6 +136,7 @@ class Presence:
     def __init__(self, where: Address | Storage, *, forked: bool = False) -> None:
         self.mint = IdMint(Streams())
         self.workers: Collection[LiveWorker | Rehearsal] = WeakSet()
+        self.telemetry = Telemetry()
         self.where = where
         self._forked = forked
         self._lock = threading.Lock()
@@ -201,6 +204,7 @@ class Presence:
         """Stop the workers, give back what they run, and let go of the store, for good."""
         for worker in list(self.workers):
             worker.end()
+        self.telemetry.close()
         with self._lock:
             self._closed = True
             if self._store is not None:

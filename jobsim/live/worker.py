@@ -23,9 +23,12 @@ from jobsim.core.time import DurationLike
 from jobsim.live.executor import HandlerExecutor, Handlers
 from jobsim.live.limits import put_in_force
 from jobsim.live.news import attend
+from jobsim.live.observed import observed
+from jobsim.live.telemetry import Telemetry
 from jobsim.runtime.clock import ServerClock
 from jobsim.runtime.live import LiveRuntime, LiveSignal
 from jobsim.storage.base import Storage
+from jobsim.worker.executor import Executor
 from jobsim.worker.pool import Worker
 from jobsim.worker.settings import WorkerSettings
 
@@ -33,6 +36,9 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 _LAST_WAIT_S: Final = 10.0
 """How long the end of a queue, or of the interpreter, waits for a worker to give back what it runs."""
+
+_LAST_WORDS_S: Final = 2.0
+"""How long the end of a worker waits for those who are told of it."""
 
 _log: Final = logging.getLogger("jobsim.worker")
 
@@ -64,7 +70,7 @@ class LiveWorker:
 
     The engine has a thread and an event loop of its own, so that no handler, however long it blocks, holds
     up the renewal of leases. It goes by `clock`, where the store's server has one. Starting, it puts `limits`
-    in force.
+    in force. What it does it tells `telemetry`, where that has subscribers when it starts.
     """
 
     def __init__(
@@ -75,6 +81,7 @@ class LiveWorker:
         settings: WorkerSettings,
         clock: ServerClock | None = None,
         limits: Mapping[Scope, Limit] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.settings = settings
         self._clock = clock
@@ -85,6 +92,7 @@ class LiveWorker:
         self._handlers = handlers
         self._policies = policies
         self._limits = limits or {}
+        self._telemetry = Telemetry() if telemetry is None else telemetry
         self._thread = threading.Thread(target=self._main, name="jobsim-engine", daemon=True)
         self._ended = threading.Event()
         self._error: BaseException | None = None
@@ -159,6 +167,7 @@ class LiveWorker:
             self._error = error
         finally:
             atexit.unregister(self.end)
+            self._telemetry.flush(_LAST_WORDS_S)
             self._ended.set()
 
     async def _engine(self) -> None:
@@ -166,11 +175,13 @@ class LiveWorker:
         executor = HandlerExecutor(runtime, self._handlers, self.settings.slots)
         self.tally = executor.tally
         self._bell = runtime.signal()
+        engine: tuple[Storage, Executor] = self._storage, executor
+        if self._telemetry:
+            engine = observed(*engine, self.name, self._telemetry, runtime.now)
         self._worker = Worker(
             self.name,
             runtime,
-            self._storage,
-            executor,
+            *engine,
             self._policies,
             self._streams,
             self.settings,

@@ -1,12 +1,10 @@
 """``jobsim enqueue``, ``worker``, ``jobs``, ``dlq`` and ``stats``, on a database."""
 
 import json
-import logging
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ from typer.testing import Result
 
 import jobsim
 from jobsim.cli.target import load_queue
-from jobsim.cli.worker import Level, log_to_stderr
 from jobsim.core.job import State
 
 Cli = Callable[..., Result]
@@ -244,6 +241,25 @@ def test_dead_letters_are_discarded_all(cli: Cli, dead: str) -> None:
 
 @pytest.mark.live
 @pytest.mark.usefixtures("app")
+def test_a_worker_logs_json_for_programs(cli: Cli, shell: Shell) -> None:
+    """Every line of it is an object; the end of an attempt has its fields."""
+    for name in ("Ada", "nobody"):
+        cli("enqueue", APP, "greet", json.dumps({"name": name}))
+    done = shell("worker", APP, "--burst", JOBSIM_LOG_FORMAT="json")
+    assert done.returncode == 0
+    records = [json.loads(line) for line in done.stderr.splitlines()]
+    ends = [record for record in records if record.get("event") == "attempt_ended"]
+    assert {(r["kind"], r["attempt"], r["decision"]) for r in ends} == {
+        ("greet", 1, "succeed"),
+        ("greet", 1, "dead_letter"),
+    }
+    assert all(r["took_s"] >= 0 and r["logger"] == "jobsim.lifecycle" for r in ends)
+    assert any("nobody to greet" in record.get("exception", "") for record in records)
+    assert records[-1]["message"].endswith("2 attempts, 1 succeeded, 1 failed.")
+
+
+@pytest.mark.live
+@pytest.mark.usefixtures("app")
 def test_a_burst_works_off_what_is_due(cli: Cli, shell: Shell) -> None:
     """It says what it works on, runs it, counts it, and ends; all of that on stderr."""
     for name in ("Ada", "nobody"):
@@ -279,30 +295,6 @@ def test_a_signal_stops_an_idle_worker(app: Path, start: Start, number: signal.S
     assert process.returncode == 0, err
     assert "0 attempts." in err
     assert "Traceback" not in err
-
-
-def test_what_a_handler_raises_does_not_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """The log escapes control characters, in tracebacks too, and keeps their lines."""
-    log = logging.getLogger("jobsim.test")
-    with _logging_again():
-        log_to_stderr(Level.INFO)
-        log.warning("failed", exc_info=ValueError("\x1b[31mred"))
-    err = capsys.readouterr().err
-    assert "\x1b" not in err
-    assert err.splitlines()[-1] == "ValueError: \\x1b[31mred"
-
-
-@contextmanager
-def _logging_again() -> Iterator[None]:
-    """Let logging be set up inside as in a new process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers.clear()
-    try:
-        yield
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:

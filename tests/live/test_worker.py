@@ -12,6 +12,7 @@ from jobsim.core.errors import StorageError
 from jobsim.core.job import JobId, State
 from jobsim.core.transitions import Kind
 from jobsim.live.context import current_job
+from jobsim.live.telemetry import AttemptEnded, JobsEnqueued, TelemetryEvent
 from jobsim.live.worker import LiveWorker
 from jobsim.queue import Queue
 from jobsim.runtime.live import now
@@ -281,3 +282,32 @@ def test_a_worker_made_while_a_job_is_enqueued_does_not_spoil_that(
     job = handler.enqueue()
     assert queue.get(job).state is State.PENDING
     assert len(made) > 2
+
+
+def test_subscribers_hear_of_enqueues_and_attempts(queue: Queue) -> None:
+    """What this process enqueues, and what its workers do, is told in order, before the worker has ended."""
+    heard: list[TelemetryEvent] = []
+    queue.subscribe(heard.append)
+    handler = queue.job(name="work")(lambda: None)
+    job = handler.enqueue()
+    queue.run_worker(burst=True)
+    assert [type(event).__name__ for event in heard] == ["JobsEnqueued", "AttemptClaimed", "AttemptEnded"]
+    enqueued, _, ended = heard
+    assert isinstance(enqueued, JobsEnqueued)
+    assert enqueued.jobs == (job,)
+    assert isinstance(ended, AttemptEnded)
+    assert (ended.decision.kind, ended.kept) == (Kind.SUCCEED, True)
+    assert ended.took is not None
+
+
+def test_a_subscriber_that_raises_harms_no_job(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:
+    """Jobs run and end as if nobody had been told."""
+
+    def fail(_: TelemetryEvent) -> None:
+        raise RuntimeError("broken subscriber")
+
+    queue.subscribe(fail)
+    job = queue.job(name="work")(lambda: None).enqueue()
+    queue.run_worker(burst=True)
+    assert queue.get(job).state is State.SUCCEEDED
+    assert [r.name for r in caplog.records if r.exc_info] == ["jobsim.telemetry"]

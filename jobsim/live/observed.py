@@ -1,0 +1,140 @@
+"""A worker's store and executor, observed: what the engine does with them is told as it happens.
+
+The engine knows nothing of that, so that one which nobody watches, or a simulated one, pays nothing for it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar, TypeVarTuple, cast
+
+from jobsim.core.decide import Settlement
+from jobsim.core.errors import IdTaken, StorageError
+from jobsim.core.job import JobId, Lease, NewJob, WorkerId
+from jobsim.core.outcome import Outcome
+from jobsim.core.time import Duration, Instant
+from jobsim.live.telemetry import (
+    AttemptClaimed,
+    AttemptEnded,
+    LeaseLost,
+    StorageFailed,
+    Telemetry,
+    enqueued,
+)
+from jobsim.storage.base import Storage
+from jobsim.worker.executor import Executor
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+Times = dict[tuple[int, int], Duration]
+"""How long handlers took whose attempts are not settled yet, by key and token."""
+
+_FALLIBLE: Final = ("expired", "prune")
+"""Calls of which a worker tells only where they fail."""
+
+
+def observed(
+    storage: Storage,
+    executor: Executor,
+    worker: WorkerId,
+    telemetry: Telemetry,
+    now: Callable[[], Instant],
+) -> tuple[Storage, Executor]:
+    """Return `storage` and `executor` for the use of `worker`, of which `telemetry` then tells."""
+    times: Times = {}
+    watched = cast("Storage", _Observed(storage, worker, telemetry, now, times))
+    return watched, _Timed(executor, now, times)
+
+
+class _Timed:
+    """Takes the time of attempts."""
+
+    def __init__(self, executor: Executor, now: Callable[[], Instant], times: Times) -> None:
+        self._executor = executor
+        self._now = now
+        self._times = times
+
+    async def execute(self, lease: Lease) -> Outcome:
+        """Run the attempt, and return how it ended."""
+        began = self._now()
+        outcome = await self._executor.execute(lease)
+        self._times[lease.key, lease.token] = Duration(max(0, self._now() - began))
+        return outcome
+
+    def abandon(self, lease: Lease) -> None:
+        """Stop the attempt, if that is possible."""
+        self._executor.abandon(lease)
+
+
+class _Observed:
+    """Tells what comes of a worker's calls, once that is committed."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        worker: WorkerId,
+        telemetry: Telemetry,
+        now: Callable[[], Instant],
+        times: Times,
+    ) -> None:
+        self._storage = storage
+        self._worker = worker
+        self._telemetry = telemetry
+        self._now = now
+        self._times = times
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._storage, name)
+        return (lambda *args: self._made(name, method, *args)) if name in _FALLIBLE else method
+
+    def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
+        """Accept jobs: those of schedules."""
+        ids = self._made("enqueue", self._storage.enqueue, jobs, now)
+        for event in enqueued(jobs, ids, now):
+            self._telemetry.tell(event)
+        return ids
+
+    def exchange(
+        self,
+        settlements: Sequence[Settlement],
+        worker: WorkerId,
+        queues: Sequence[str],
+        limit: int,
+        lease: Duration,
+        now: Instant,
+    ) -> tuple[list[bool], list[Lease], Instant | None]:
+        """Settle, then claim."""
+        exchange = self._storage.exchange
+        told = self._made("exchange", exchange, settlements, worker, queues, limit, lease, now)
+        settled, leases, _ = told
+        self._ended(settlements, settled, now)
+        for each in leases:
+            self._telemetry.tell(AttemptClaimed(now, each))
+        return told
+
+    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+        """Write what became of finished attempts."""
+        settled = self._made("settle", self._storage.settle, settlements, now)
+        self._ended(settlements, settled, now)
+        return settled
+
+    def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
+        """Let leases last longer."""
+        kept = self._made("extend", self._storage.extend, leases, until, now)
+        for lease in leases:
+            if lease.id not in kept:
+                self._telemetry.tell(LeaseLost(now, lease))
+        return kept
+
+    def _ended(self, settlements: Sequence[Settlement], settled: Sequence[bool], now: Instant) -> None:
+        for (lease, decision), kept in zip(settlements, settled, strict=True):
+            took = self._times.pop((lease.key, lease.token), None)
+            self._telemetry.tell(AttemptEnded(now, self._worker, lease, decision, took, kept))
+
+    def _made(self, name: str, call: Callable[[*Ts], T], *args: *Ts) -> T:
+        try:
+            return call(*args)
+        except IdTaken:  # the tick of a schedule that another worker was faster to enqueue
+            raise
+        except StorageError as error:
+            self._telemetry.tell(StorageFailed(self._now(), self._worker, name, str(error)))
+            raise
