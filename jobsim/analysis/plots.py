@@ -280,7 +280,7 @@ def _mark(ax: Axes, at: Interval, index: int, fill: str) -> float:
     look, (mean, low, high, _) = style(index), at
     ax.plot([low, high], [index, index], color=look.color, linewidth=1.4, solid_capstyle="butt")
     ax.plot([mean], [index], marker=look.marker, color=look.color, markerfacecolor=fill, linestyle="none")
-    return float(np.nanmax([mean, high]))
+    return float(np.nan_to_num(mean if np.isnan(high) else high))
 
 
 def _note(ax: Axes, text: str, at: tuple[float, float], shift: tuple[int, int], **look: Any) -> None:

@@ -27,7 +27,7 @@ def split(runs: pd.DataFrame, policy: str, measure: str, ci: float = 0.95) -> Gr
     measure by which they do not overlap. Other claims are corrected for the number of policies.
     """
     own = runs[runs["policy"] == policy]
-    own = own[own[measure].notna()]
+    own = own[own[measure].notna() & (own["jobs"] > 0)]
     values = own[measure].to_numpy(float)
     never = own["recovered"].to_numpy() == 0 if measure == "recovery_s" else np.isinf(values)
     if never.any():

@@ -24,6 +24,8 @@ def verdict(runs: pd.DataFrame, ci: float = 0.95) -> str:
     given up yet has none. Those that cannot be told apart are then judged by their p95 latency.
     """
     labels, replications = policies(runs), runs["replication"].nunique()
+    if not runs["jobs"].any():
+        return "No job arrived in any run, so there is nothing to compare: look at arrivals and horizon."
     if replications < 2:
         return (
             "One run of each policy shows no spread, so nothing can be said about which is better; "
@@ -54,8 +56,8 @@ def best(runs: pd.DataFrame, measure: str, among: list[str], ci: float = 0.95) -
 
     Where a measure has no better direction, the lowest is taken.
     """
-    # A mean of NaN: no job of that policy succeeded in any run.
-    means = runs.groupby("policy")[measure].mean().loc[among].dropna()
+    means = runs.groupby("policy")[measure].mean().loc[among]
+    # A mean that is not known comes last: no job of that policy arrived in any run.
     order = list(
         means.sort_values(ascending=MEASURES[measure].better is not Better.HIGHER, kind="stable").index
     )
@@ -66,7 +68,7 @@ def best(runs: pd.DataFrame, measure: str, among: list[str], ci: float = 0.95) -
 def winner(runs: pd.DataFrame, ci: float = 0.95) -> str:
     """Return the policy that the verdict prefers: the fastest of those under which most jobs succeed."""
     leaders = best(runs, "success_rate", policies(runs), ci)
-    return (best(runs, "latency_p95_s", leaders, ci) or leaders)[0]
+    return best(runs, "latency_p95_s", leaders, ci)[0]
 
 
 def _most_succeed(runs: pd.DataFrame, leaders: list[str], ci: float) -> str:
@@ -101,7 +103,7 @@ def _fate(runs: pd.DataFrame, policy: str, ci: float) -> str:
 
 def _fastest(runs: pd.DataFrame, leaders: list[str], ci: float) -> str:
     quick = best(runs, "latency_p95_s", leaders, ci)
-    if not quick or np.isinf(interval(runs, quick[0], "latency_p95_s", ci).mean):
+    if np.isinf(interval(runs, quick[0], "latency_p95_s", ci).mean):
         return "Under none of them do 95 % of all jobs succeed in every run."
     if len(quick) == len(leaders):
         return "Their p95 latencies do not differ significantly from the shortest either."

@@ -8,7 +8,7 @@ import typer
 from jobsim.cli.closing import next_steps
 from jobsim.cli.expected import conclude, records
 from jobsim.cli.options import Json, flag, option
-from jobsim.cli.output import note, write_json, write_text, write_wide_table
+from jobsim.cli.output import counted, note, write_json, write_text, write_wide_table
 from jobsim.cli.simulation import (
     ScenarioFile,
     Seed,
@@ -77,7 +77,7 @@ def compare(  # noqa: PLR0913  # a command has as many options as there is to ch
     """Compare retry policies in a scenario, with intervals.
 
     All policies meet the same arrivals, service times and failures. Exit code 99: the runs break an
-    expectation of the scenario's table [expect].
+    expectation of the scenario's table of expectations.
     """
     from jobsim.sim import Scenario
     from jobsim.sim import compare as run_comparison
@@ -114,8 +114,10 @@ def _tell(comparison: "Comparison", scenario: Path, report: Path | None) -> None
 
 def _shown(comparison: "Comparison") -> list[str]:
     """Return the measures of the table: what was lost, how long it took, what it cost."""
-    left = ["unfinished_rate"] if comparison.runs["unfinished"].any() else []
-    return ["dead_letter_rate", *left, "latency_p95_s", "attempts_per_job", "recovery_s"]
+    runs = comparison.runs
+    left = ["unfinished_rate"] if runs["unfinished"].any() else []
+    back = ["recovery_s"] if runs["recovery_s"].notna().any() else []
+    return ["dead_letter_rate", *left, "latency_p95_s", "attempts_per_job", *back]
 
 
 def _show(comparison: "Comparison") -> None:
@@ -123,7 +125,8 @@ def _show(comparison: "Comparison") -> None:
     from jobsim.analysis.measures_levels import LEFT
     from jobsim.analysis.patience import patience
 
-    table = comparison.table(measures=_shown(comparison))
+    measures = _shown(comparison)
+    table = comparison.table(measures=measures)
     rows = [
         [label, patience(policy), *map(str, table.loc[label])]
         for label, policy in comparison.policies.items()
@@ -131,14 +134,17 @@ def _show(comparison: "Comparison") -> None:
     facts = comparison.facts
     write_text(" ".join(filter(None, (f"{facts['scenario']}:", comparison.description))))
     write_text(
-        f"{facts['replications']} runs of each policy, seed {facts['seed']}, on the {facts['storage']} "
-        "store; mean and its 95 % confidence interval\n"
+        f"{counted(comparison.replications, 'run', 'runs')} of each policy, seed {facts['seed']}, on the "
+        f"{facts['storage']} store; mean and its 95 % confidence interval\n"
     )
     write_wide_table(["policy", "gives up after", *map(str, table.columns)], rows)
+    back = (
+        f" Recovery: the end of the outage until {100 - 100 * LEFT:g} % of the backlog it caused is gone, "
+        "done or given up."
+    )
     write_text(
         "Gives up after: a job's first attempt until its last, if all fail. p95 latency: within this time "
-        "95 % of all jobs had succeeded. Recovery: the end of the outage until "
-        f"{100 - 100 * LEFT:g} % of the backlog it caused is gone, done or given up.\n"
+        f"95 % of all jobs had succeeded.{back if 'recovery_s' in measures else ''}\n"
     )
     write_text(comparison.verdict())
     if judgements := comparison.expectations():

@@ -6,7 +6,7 @@ import typer
 
 from jobsim.cli.compare import NJobs, NoProgress, Policies, Replications
 from jobsim.cli.options import Json, option, usage
-from jobsim.cli.output import write_json, write_table, write_text
+from jobsim.cli.output import counted, write_json, write_text, write_wide_table
 from jobsim.cli.simulation import ScenarioFile, Seed, check_policies
 
 if TYPE_CHECKING:
@@ -69,23 +69,24 @@ def equal_risk(
 
 
 def _show(found: "EqualRisk") -> None:
+    from jobsim.analysis.wording import in_text
+
     comparison, table = found.comparison, found.table()
     write_text(
         f"{comparison.scenario.name}: attempts at which at most {100 * found.risk:g} % of all jobs are lost; "
-        f"{comparison.replications} fresh runs of each, seed {comparison.seed}\n"
+        f"{counted(comparison.replications, 'fresh run', 'fresh runs')} of each, seed {comparison.seed}\n"
     )
     costs = comparison.table(measures=["attempts_per_job", "latency_p95_s"])
     rows = [
         [
             str(label),
             str(row["max_attempts"]) if row["reached"] else f"never by {row['max_attempts']}",
-            f"{100 * row['risk']:.3g} [{100 * row['low']:.3g}, {100 * row['high']:.3g}]",
+            in_text("dead_letter_rate", found.achieved(label)),
             *map(str, costs.loc[label]),
         ]
         for label, row in zip(found.policies, table.to_dict("records"), strict=True)
     ]
-    write_table(["policy", "attempts", "lost, %", *map(str, costs.columns)], rows)
-    write_text("")
+    write_wide_table(["policy", "attempts", "lost, %", *map(str, costs.columns)], rows)
     write_text(found.verdict())
 
 

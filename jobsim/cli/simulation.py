@@ -89,7 +89,7 @@ def validate(
             "--run",
             min=2,
             metavar="N",
-            help="Run each policy N times, too, and judge what [expect] says.",
+            help="Run each policy N times, too, and judge what \\[expect] says.",
             show_default="only the file is checked",
         ),
     ] = None,

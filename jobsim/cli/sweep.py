@@ -10,7 +10,7 @@ import typer
 
 from jobsim.cli.compare import NJobs, NoProgress, Policies, Replications
 from jobsim.cli.options import Json, flag, option, usage
-from jobsim.cli.output import complain, note, write_json, write_text, write_wide_table
+from jobsim.cli.output import complain, counted, note, write_json, write_text, write_wide_table
 from jobsim.cli.program import ExitCode
 from jobsim.cli.simulation import ScenarioFile, Seed, Storage, Store, check_directory, check_policies
 
@@ -169,8 +169,8 @@ def _show(result: "Sweep", measures: list[str]) -> None:
     facts = result.facts
     write_text(" ".join(filter(None, (f"{facts['scenario']}:", result.scenario.description))))
     write_text(
-        f"{facts['replications']} runs of each policy in each of {facts['cells']} cells, seed "
-        f"{facts['seed']}, on the {facts['storage']} store; mean and its 95 % confidence interval\n"
+        f"{counted(result.replications, 'run', 'runs')} of each policy in each of {facts['cells']} cells, "
+        f"seed {facts['seed']}, on the {facts['storage']} store; mean and its 95 % confidence interval\n"
     )
     table = result.table(measures=measures).reset_index()
     rows = [[str(value) for value in row] for row in table.itertuples(index=False)]

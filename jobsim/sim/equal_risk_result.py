@@ -59,6 +59,8 @@ class EqualRisk:
 
     def verdict(self, ci: float = 0.95) -> str:
         """Return which policies reach the risk, and how those compare at it."""
+        if not self.comparison.runs["jobs"].any():
+            return self.comparison.verdict(ci)
         reached = [label for label in self.policies if label not in self.unreached]
         said = [
             f"At most {100 * self.risk:g} % of all jobs lost takes "

@@ -108,9 +108,9 @@ class Tuned:
             )
         said = {label: self._said(label) for label in (TUNED, "before")}
         return (
-            f"Of {len(self.tried)} policies tried, {kept} keep {rule}. The best by {measure} has "
-            f"{said[TUNED]} in {self.comparison.replications} fresh runs; {self.start.label} has "
-            f"{said['before']}."
+            f"Of {len(self.tried)} policies tried, {kept} keep{'s'[: kept == 1]} {rule}. The best by "
+            f"{measure} has {said[TUNED]} in {self.comparison.replications} fresh runs; "
+            f"{self.start.label} has {said['before']}."
         )
 
     def _said(self, label: str) -> str:

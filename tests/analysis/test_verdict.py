@@ -60,6 +60,14 @@ def test_verdict_of_one_replication_claims_nothing(table: Table) -> None:
     assert "nothing can be said" in said
 
 
+def test_verdict_without_jobs_says_so(table: Table) -> None:
+    """Where no job ever arrived there is no policy that does better, but still one to begin with."""
+    nothing = {"jobs": 0.0, "success_rate": math.nan, "latency_p95_s": math.nan}
+    runs = table({"a": nothing, "b": nothing}, 3)
+    assert verdict(runs).startswith("No job arrived in any run")
+    assert winner(runs) == "a"
+
+
 def test_verdict_of_one_policy_compares_nothing(table: Table) -> None:
     """A single policy is described only."""
     said = verdict(table({"a": {}}, 5))

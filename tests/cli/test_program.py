@@ -147,6 +147,11 @@ def test_every_option_has_an_environment_variable(cli: Cli) -> None:
     assert "JOBSIM_LEASE" in result.stderr
 
 
+def test_help_shows_the_names_of_tables(cli: Cli) -> None:
+    """A table of a scenario keeps its brackets in a help text; they are no markup."""
+    assert "[expect]" in cli("validate", "--help").stdout
+
+
 def test_help_imports_nothing_heavy(root: Path) -> None:
     """Help answers at once: no tables, no plots, no simulation, no database driver."""
     code = (

@@ -218,6 +218,31 @@ def test_compare_of_one_run_says_that_it_shows_no_spread(cli: Cli, scenario: Pat
     assert "no spread" in result.stdout
 
 
+def test_a_scenario_in_which_no_job_arrives_is_told(cli: Cli, scenario: Path, tmp_path: Path) -> None:
+    """Tables, pictures and reports of nothing are made, and say that it is nothing."""
+    text = scenario.read_text(encoding="utf-8")
+    late = text.replace('process = "poisson", rate = "2/s"', 'process = "list", times = ["1h"]')
+    scenario.write_text(late, encoding="utf-8")
+    for command in (("compare",), ("sweep", "--vary", "workers.count=1,2"), ("equal-risk", "--most", "2")):
+        out = () if command[0] == "equal-risk" else ("--out", str(tmp_path / command[0]))
+        result = cli(*command, str(scenario), *QUICK, *out)
+        assert result.exit_code == 0, result.stderr
+        assert "nan" not in result.stdout
+        if command[0] != "sweep":
+            assert "No job arrived in any run" in " ".join(result.stdout.split())
+
+
+def test_compare_shows_recovery_only_where_there_is_an_outage(cli: Cli, scenario: Path) -> None:
+    """A column that no run has a number for is left out, and so is what it means."""
+    text = scenario.read_text(encoding="utf-8")
+    assert "recovery" in cli("compare", str(scenario), *QUICK).stdout
+    calm = "\n".join(line for line in text.splitlines() if "outage" not in line or "description" in line)
+    scenario.write_text(calm, encoding="utf-8")
+    shown = cli("compare", str(scenario), *QUICK)
+    assert shown.exit_code == 0
+    assert "recovery" not in shown.stdout.lower()
+
+
 def test_compare_does_not_depend_on_the_number_of_processes(cli: Cli, scenario: Path) -> None:
     """Two processes find what one does."""
     one, two = (
