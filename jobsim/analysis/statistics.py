@@ -18,7 +18,8 @@ from jobsim.analysis.measure import Scale
 Floats = NDArray[np.float64]
 
 _FEW_EVENTS: Final = 30
-"""With fewer events than that, a mean of shares is not normal enough for a t interval."""
+"""With fewer events than that, those of one run that come together counted as less, a mean of shares is not
+normal enough for a t interval."""
 
 
 class Interval(NamedTuple):
@@ -84,8 +85,19 @@ def measure_interval(
 
 def _few(shares: Floats, trials: Floats) -> bool:
     """Return whether too few jobs, or nearly all, make the shares for their mean to be normal."""
-    events = float(shares @ trials)
-    return min(events, float(trials.sum()) - events) < _FEW_EVENTS
+    events, total = shares * trials, float(trials.sum())
+    rarer = min(float(events.sum()), total - float(events.sum()))
+    return rarer < _FEW_EVENTS * _design_effect(events, trials)
+
+
+def _design_effect(events: Floats, trials: Floats) -> float:
+    """Return how many times fewer jobs count than there are, since those of one run share its fate."""
+    runs, total = len(trials), float(trials.sum())
+    share = float(events.sum()) / total
+    if runs < 2 or not 0 < share < 1:
+        return 1.0
+    off = events - share * trials
+    return max(1.0, runs / (runs - 1) * float(off @ off) / (total * share * (1 - share)))
 
 
 def clustered_share_interval(shares: ArrayLike, trials: ArrayLike, ci: float = 0.95) -> Interval:
@@ -104,10 +116,8 @@ def clustered_share_interval(shares: ArrayLike, trials: ArrayLike, ci: float = 0
     share = float(events.sum()) / total
     count = total
     if runs > 1 and 0 < share < 1:
-        off = events - share * jobs
-        design_effect = runs / (runs - 1) * float(off @ off) / (total * share * (1 - share))
         narrow, wide = (float(stats.t.ppf((1 + ci) / 2, n - 1)) for n in (total, runs))
-        count = total / max(1.0, design_effect) * (narrow / wide) ** 2
+        count = total / _design_effect(events, jobs) * (narrow / wide) ** 2
     low, high = _binomial_bounds(share * count, count, ci)
     return Interval(share, low, high, runs)
 

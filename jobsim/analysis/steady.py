@@ -17,6 +17,8 @@ BATCHES: Final = 20
 _GROUP: Final = 5
 _FEWEST: Final = 200
 _LIKELY: Final = 0.05
+_ROUNDING: Final = 1e-12
+"""The relative difference below which values are equal, but for rounding."""
 
 
 class Batches(NamedTuple):
@@ -51,11 +53,12 @@ def mser5(series: Floats) -> int:
             "give the scenario a longer horizon"
         )
     means = series[: len(series) // _GROUP * _GROUP].reshape(-1, _GROUP).mean(axis=1)
-    left = np.arange(len(means), 0, -1)
-    sums, squares = (np.cumsum(x[::-1])[::-1] for x in (means, means**2))
+    off = _centred(means)  # or the spread of large values is lost in their squares
+    left = np.arange(len(off), 0, -1)
+    sums, squares = (np.cumsum(x[::-1])[::-1] for x in (off, off**2))
     errors = (squares - sums**2 / left) / left.astype(float) ** 2
-    cut = int(np.argmin(errors[: len(means) * 3 // 4]))
-    if cut > len(means) // 2:
+    cut = int(np.argmin(errors[: len(off) * 3 // 4]))
+    if cut > len(off) // 2:
         raise ConfigError(
             "the run is too short for a steady state: its warm-up takes more than half of it, or it has none,"
             " as where more work arrives than can be done; give the scenario a longer horizon or more workers"
@@ -71,9 +74,16 @@ def batch_means(series: Floats, ci: float = 0.95) -> Batches:
     """
     size = len(series) // BATCHES
     means = series[len(series) - size * BATCHES :].reshape(BATCHES, size).mean(axis=1)
-    mean, spread = float(means.mean()), float(means.std(ddof=1))
+    mean, off = float(means.mean()), _centred(means)
+    spread = math.sqrt(float((off**2).sum()) / (BATCHES - 1))
     half = float(stats.t.ppf((1 + ci) / 2, BATCHES - 1)) * spread / math.sqrt(BATCHES)
-    off = means - mean
     correlation = float((off[1:] * off[:-1]).sum() / (off**2).sum()) if spread else 0.0
     chance = stats.norm.sf(correlation * math.sqrt((BATCHES**2 - 1) / (BATCHES - 2)))
     return Batches(mean, mean - half, mean + half, size, correlation, bool(chance > _LIKELY))
+
+
+def _centred(values: Floats) -> Floats:
+    """Return how far values are from their mean; not at all, if that may be rounding."""
+    off: Floats = values - values.mean()
+    off[np.abs(off) <= _ROUNDING * np.abs(values)] = 0
+    return off

@@ -86,14 +86,17 @@ def imprecise(runs: pd.DataFrame, ci: float = 0.95) -> list[str]:
     """Return, as text, what is not yet as precise as was asked for.
 
     The precision is the half width of the interval relative to the mean. Means that are zero, infinite or
-    unknown have none, and are not waited for.
+    unknown have none, and are not waited for; nor are those of runs that do not differ: without retries
+    there is one attempt a job, and no number of runs gives an interval of that.
     """
     found = []
     for name, wanted in asked_precision(runs).items():
         for label in policies(runs):
             mean, low, high, _ = interval(runs, label, name, ci)
             if math.isfinite(mean) and mean and not (high - low) / 2 <= wanted * abs(mean):
-                found.append(f"{MEASURES[name].label} of {label}")
+                values = runs.loc[runs["policy"] == label, name]
+                if values.min() < values.max():
+                    found.append(f"{MEASURES[name].label} of {label}")
     return found
 
 

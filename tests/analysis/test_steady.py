@@ -31,6 +31,21 @@ def test_warm_up_of_a_steady_series_is_short() -> None:
     assert np.median([mser5(correlated(seed)) for seed in range(20)]) < 2_000
 
 
+@pytest.mark.parametrize("value", [0.1, 0.7, 1 / 3, 12.3, 1e9])
+def test_equal_values_have_no_warm_up(value: float) -> None:
+    """Where nothing changes, rounding makes no warm-up, nor batches that are alike."""
+    assert mser5(np.full(1_003, value)) == 0
+    assert batch_means(np.full(1_003, value))[4:] == (0, True)
+
+
+def test_warm_up_does_not_depend_on_the_level() -> None:
+    """Values far from zero lose nothing of their spread."""
+    fading = 50 * np.exp(-np.arange(20_000) / 300)
+    for seed in range(5):
+        series = correlated(seed) + fading
+        assert mser5(series + 1e7) == mser5(series)
+
+
 def test_warm_up_that_never_ends_is_refused() -> None:
     """A series that grows to its end has no steady state."""
     with pytest.raises(ConfigError, match="warm-up takes more than half"):

@@ -151,6 +151,12 @@ def test_precision_is_relative_to_the_mean(table: Table) -> None:
     assert imprecise(runs) == []
 
 
+def test_precision_of_runs_that_do_not_differ_is_not_waited_for(table: Table) -> None:
+    """Without retries there is one attempt a job in every run; a hundred more would tell nothing else."""
+    runs = table({"a": {"attempts_per_job": 1.0}, "b": {}}, 10).assign(attempts_per_job=1.0)
+    assert imprecise(until_precise(runs, {"attempts_per_job": 0.05})) == []
+
+
 def test_quantiles_are_of_runs(table: Table) -> None:
     """Half of the runs are at or below the median; its bounds are values of runs."""
     runs = table({"a": {}, "b": {}}, 21, spread=0.2)
