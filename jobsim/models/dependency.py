@@ -72,9 +72,9 @@ class Server(Model):
     A caller that has no reply within `timeout` fails with `timeout_error`; the server knows nothing of it
     and goes on working on the call. So it does for a caller that has died.
 
-    `failures` and `overload` strike calls: `overload` and those that say what they take (`takes`) at the
-    call's arrival, which is then refused, after that time, and costs the server nothing; the others when
-    work on it begins, which goes on to its end and is in vain.
+    `failures` and `overload` strike calls. Where a fault says what it takes (`takes`), the call is refused
+    after that time and costs the server nothing: at its arrival or, if it had to wait, when its turn comes.
+    Other faults strike when work on the call begins, which goes on to its end and is in vain.
     """
 
     model: Literal["server"] = "server"

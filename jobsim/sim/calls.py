@@ -150,6 +150,8 @@ class ServerAtWork:
             end = station.serve(at, start, self._work(start, present, numbers[2]))
             times, fate = (call.sent, at, start, end), GOOD if fault is None else FAILED
         else:
+            if since > at:
+                station.serve(at, start, 0)  # until its turn came it was in the line
             end = since + fault.takes
             times, fate = (call.sent, at, NEVER, NEVER), REFUSED
         call.number = self._log.add(call.lease.id, call.lease.attempt, times, present, fate)

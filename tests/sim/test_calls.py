@@ -176,6 +176,14 @@ def test_call_that_waited_into_an_outage_fails_then() -> None:
     assert calls(ran).started.tolist() == [0, NEVER, NEVER, 3 * SECOND]
 
 
+def test_call_that_waits_into_an_outage_takes_room_until_then() -> None:
+    """What will fail at its turn is in the line like all others: the next finds it there."""
+    outage = Outage(start="500ms", duration="2s", takes="100ms")
+    ran = run(api(failures=[outage], queue_limit=1), job(["0s", "0s", "0s", "3s"]))
+    assert ends(ran) == [(0, "ConnectionError"), (1, "good"), (1.1, "ConnectionError"), (4, "good")]
+    assert calls(ran).present.tolist() == [0, 1, 2, 0]
+
+
 def test_full_queue_refuses_at_once() -> None:
     """With as many waiting as may wait, the next call fails without waiting."""
     ran = run(api(queue_limit=1), job(["0s", "0s", "0s", "1s"]))

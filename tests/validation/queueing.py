@@ -62,3 +62,33 @@ def all_fail_equal_jitter(delays_s: Sequence[float], mean_remaining_s: float) ->
 def _uniform_transform(x: float) -> float:
     """Return E exp(-U) for U uniform on [0, x)."""
     return -math.expm1(-x) / x
+
+
+def mean_sojourn_with_retrials(arrival_rate: float, service_rate: float, retry_rate: float) -> float:
+    """Return the mean time in an M/M/1 queue without room to wait, in which each job tries at its own rate.
+
+    The mean number of jobs that will try again is ``rho^2 / (1 - rho) + lambda rho / ((1 - rho) nu)``.
+    Source: Falin & Templeton, "Retrial Queues", 1997, section 1.2.
+    """
+    load = arrival_rate / service_rate
+    orbit = (load**2 + arrival_rate * load / retry_rate) / (1 - load)
+    return (orbit + load) / arrival_rate
+
+
+def mean_sojourn_with_breakdowns(
+    arrival_rate: float, service_rate: float, up_s: float, down_s: float
+) -> float:
+    """Return the mean time in an M/M/1 queue whose server breaks down; what was interrupted goes on.
+
+    It works for an exponential time, mean `up_s`, busy or not, then stands for exactly `down_s`. A service
+    with its interruptions is a service of M/G/1; beside the wait there, an arrival waits for what is left of
+    a breakdown, if it finds one.
+    Source: Gaver, "A waiting line with interrupted service, including priorities", JRSS B 24, 1962; Fuhrmann
+    & Cooper, "Stochastic decompositions in the M/G/1 queue with generalized vacations", Operations Research
+    33, 1985.
+    """
+    stretch = 1 + down_s / up_s
+    mean = stretch / service_rate
+    square = 2 * mean**2 + down_s**2 / up_s / service_rate
+    wait = arrival_rate * square / (2 * (1 - arrival_rate * mean))
+    return mean + wait + (1 - 1 / stretch) * down_s / 2
