@@ -122,9 +122,10 @@ class Queue:
 
         An attempt that takes longer than `timeout` fails: an async handler is cancelled; a sync one cannot
         be, and takes up its slot until it returns. With ``isolation="process"`` the handler, which must be
-        defined at the top of a module, runs in a process of its own: that is killed when time is up, and its
-        crash costs this attempt and nothing else. A parameter annotated `JobContext` is given the attempt.
-        What the function returns is dropped unless `keep_result` has it stored, as JSON.
+        defined at the top of a module, runs in a process of its own: that is killed when time is up, with
+        what it has started, and its crash costs this attempt and nothing else. A parameter annotated
+        `JobContext` is given the attempt. What the function returns is dropped unless `keep_result` has it
+        stored, as JSON.
 
         `unique_key`, with `on_conflict`, and `limit_key` are as those of `enqueue`, for every job: a text, or
         a function of those arguments that it names. `limit` holds for all jobs of the kind together, across
@@ -162,7 +163,7 @@ class Queue:
         or back. Ticks of the last `catch_up` are made up for when a worker starts or the clock leaps. The
         handler is called with `arguments`, and with the tick's time as the argument `tick_as`. One with
         several schedules gives each a `name`. The options are those of `enqueue`; a `unique_key` leaves a
-        tick out while the job of the one before is not final.
+        tick out while the job of the one before is not final, unless `on_conflict` is "replace".
 
         Raises:
             ConfigError: a setting cannot be used, or the name is taken.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.fields import OptionalDurationField, default
-from jobsim.core.time import SECOND, Instant, duration
+from jobsim.core.time import MAX_DURATION, SECOND, Instant, duration
 from jobsim.core.windows import SKEW, Window
 
 _FINEST: Final = 1_000_000
@@ -156,8 +156,8 @@ class Budget:
         """
         purse = self._refilled(purse, now)
         lacking = self._needed(ending) - purse.balance
-        at = Instant(now + max(0, -(-lacking // self._rate))) if self._rate else now
-        return self._moved(purse, -self._price(ending), now), at
+        wait = min(max(0, -(-lacking // self._rate)), MAX_DURATION) if self._rate else 0
+        return self._moved(purse, -self._price(ending), now), Instant(now + wait)
 
     def _price(self, ending: Ending) -> int:
         if ending is Ending.TIMED_OUT and self.timeout_cost is not None:

@@ -7,7 +7,7 @@ import runpy
 import signal
 import socket
 import threading
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from operator import attrgetter
 from queue import SimpleQueue
@@ -34,18 +34,21 @@ def serve(number: int, level: int) -> None:
         # They are for the worker, which lets attempts end; a group of processes gets them all the same.
         signal.signal(name, lambda *_: None)
     requests: SimpleQueue[str] = SimpleQueue()
+    # What a handler starts must not keep the socket open: its end is how the worker hears of ours.
     connection = socket.socket(fileno=number)
+    connection.set_inheritable(False)
+    os.register_at_fork(after_in_child=partial(os.close, number))
     threading.Thread(target=_listen, args=(connection, requests), daemon=True).start()
     while True:
         connection.sendall(_made(Request.of(requests.get())).encode())
 
 
 def _listen(connection: socket.socket, requests: "SimpleQueue[str]") -> None:
-    """Hand on what the worker asks for; end the process with it, whatever the handler does."""
+    """Hand on what the worker asks for; with it, end the process and all that handlers have started."""
     with connection.makefile(encoding="utf-8", newline="\n") as lines:
         for line in lines:
             requests.put(line)
-    os._exit(0)
+    os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def _made(request: Request) -> str:

@@ -13,7 +13,7 @@ from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.live.context import JobContext
 from jobsim.live.handler import Handler
 from jobsim.live.outcomes import raised, run_async, run_sync, unknown
-from jobsim.live.processes import Child, Children
+from jobsim.live.processes import Children
 from jobsim.live.terms import Terms
 from jobsim.live.threads import GRACE_S, HandlerThreads, LoopThread
 from jobsim.live.wire import Origin, Request
@@ -143,7 +143,6 @@ class _Run:
     """One handler at work; all but `work` and the task belongs to the engine's thread."""
 
     __slots__ = (
-        "_child",
         "_ended",
         "_ends",
         "_executor",
@@ -176,7 +175,6 @@ class _Run:
         self._executor = executor
         self._loop = loop
         self._lease = lease
-        self._child: Child | None = None
         self._ended = False
         self._verdict: Outcome | None = None
         self._thread: LoopThread | None = None
@@ -198,12 +196,7 @@ class _Run:
 
     def _apart(self, origin: Origin, terms: Terms) -> Outcome:
         request = Request(origin, self._lease, self._ends, terms.keep_result, terms.payload_limit)
-        return self._executor.children.attempt(request, self.context, self._begun)
-
-    def _begun(self, child: Child) -> None:
-        self._child = child
-        if self._verdict is not None:  # given up before there was a process to kill
-            child.kill()
+        return self._executor.children.attempt(request, self.context)
 
     def start_on(self, thread: LoopThread) -> None:
         """Run the async handler on the loop of `thread`."""
@@ -245,8 +238,8 @@ class _Run:
         elif self.handler.origin is None:
             self._overrun(verdict)
             return
-        elif self._child is not None:
-            self._child.kill()
+        else:
+            self._executor.children.kill(self.context)
         self._timer = self._loop.call_later(GRACE_S, self._overrun, verdict)
 
     def _overrun(self, verdict: Outcome) -> None:

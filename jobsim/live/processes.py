@@ -3,17 +3,19 @@
 import inspect
 import json
 import logging
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import IO, Any, Final
 
 from jobsim.core.errors import ConfigError
-from jobsim.core.outcome import Error, Failed, Outcome
+from jobsim.core.outcome import Error, Failed, Outcome, Released
 from jobsim.live.context import JobContext
 from jobsim.live.wire import Origin, Request, read_reply
 
@@ -55,19 +57,32 @@ def origin_of(fn: Callable[..., Any], kind: str) -> Origin:
         ) from None
 
 
+def ended_by(code: int) -> str:
+    """Return what ended a process whose return code, as `subprocess` tells it, is `code`."""
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
 class Child:
-    """A process that makes one attempt at a time; `kill` ends both, from any thread."""
+    """A process that makes one attempt at a time, and leads the group of all that handlers start there."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         level = logging.getLogger().getEffectiveLevel()
-        arguments = str(theirs.fileno()), str(level), json.dumps(sys.path)
+        places: list[object] = [*sys.path]  # of which the import system passes over what is no text
+        texts = json.dumps([place for place in places if isinstance(place, str)])
+        arguments = str(theirs.fileno()), str(level), texts
         try:
             with theirs:
                 self._process = subprocess.Popen(  # noqa: S603  # this Python, and a program of our own
                     [sys.executable, "-c", _PROGRAM, *arguments],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
+                    start_new_session=True,
                 )
         except BaseException:
             ours.close()
@@ -95,20 +110,15 @@ class Child:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End the process, whatever it does."""
-        self._process.kill()
+        """End the process and what it has started, whatever they do; not once it is buried."""
+        with suppress(ProcessLookupError, PermissionError):  # they are gone, or another user's by now
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def bury(self) -> str:
         """Wait for the end of a process that is killed or gone, and return what ended it."""
         self._lines.close()
         self._socket.close()
-        code = self._process.wait()
-        if code >= 0:
-            return f"exited with code {code}"
-        try:
-            return f"was ended by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"was ended by signal {-code}"
+        return ended_by(self._process.wait())
 
 
 class Children:
@@ -117,23 +127,24 @@ class Children:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[Child] = []
-        self._busy: set[Child] = set()
+        self._busy: dict[JobContext, Child] = {}
         self._closed = False
 
-    def attempt(self, request: Request, context: JobContext, begun: Callable[[Child], None]) -> Outcome:
+    def attempt(self, request: Request, context: JobContext) -> Outcome:
         """Make an attempt in a process of its own and return how it ended; never raises.
 
-        `begun` is told of the process before that, so that somebody can kill it.
+        One that is `context.cancelled` before it has a process is not made.
         """
         try:
-            child = self._take()
+            child = self._taken(context)
         except OSError as error:
             return Failed(Error.of(error))
-        begun(child)
+        if child is None:
+            return Released()
         outcome = child.attempt(request, context)
         with self._lock:
-            self._busy.discard(child)
-            if outcome is not None and not self._closed:
+            del self._busy[context]
+            if outcome is not None and not (self._closed or context.cancelled):
                 self._idle.append(child)
                 return outcome
         child.kill()
@@ -144,10 +155,18 @@ class Children:
             _log.warning("%s failed: its process %s", context, end, extra=context.about)
         return Failed(Error("jobsim.ProcessDied", f"the handler's process {end}"))
 
-    def _take(self) -> Child:
+    def kill(self, context: JobContext) -> None:
+        """End the process of an attempt that is `context.cancelled`, if it has not ended; from any thread."""
         with self._lock:
-            child = self._rested() or Child()
-            self._busy.add(child)
+            child = self._busy.get(context)
+            if child is not None:
+                child.kill()
+
+    def _taken(self, context: JobContext) -> Child | None:
+        with self._lock:
+            if self._closed or context.cancelled:
+                return None
+            child = self._busy[context] = self._rested() or Child()
             return child
 
     def _rested(self) -> Child | None:
@@ -163,7 +182,7 @@ class Children:
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-            for child in self._busy:
+            for child in self._busy.values():
                 child.kill()
         for child in idle:
             child.kill()

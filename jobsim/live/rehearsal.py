@@ -22,7 +22,7 @@ from jobsim.live.stores import Presence
 from jobsim.runtime.sim import SimRuntime, World
 from jobsim.storage.memory import MemoryStorage
 from jobsim.worker.pool import Worker
-from jobsim.worker.schedule import Schedule
+from jobsim.worker.schedule import Schedule, enqueue_tick
 from jobsim.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Rehearsal:
     def _enqueue_ticks(self, tick: Instant) -> None:
         for schedule in self._declared.schedules.values():
             if schedule.after(Instant(tick - 1)) == tick:
-                self._storage.enqueue([schedule.job(tick)], tick)
+                enqueue_tick(self._storage, schedule.job(tick), tick)
 
     @property
     def _queues(self) -> tuple[str, ...]:

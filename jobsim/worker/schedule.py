@@ -2,7 +2,7 @@
 
 from typing import Final, Protocol
 
-from jobsim.core.errors import IdTaken
+from jobsim.core.errors import IdTaken, KeyTaken
 from jobsim.core.job import NewJob
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.runtime.base import Runtime, Signal
@@ -53,15 +53,15 @@ async def schedule_jobs(
         if tick > now:
             await runtime.sleep(Duration(min(tick - now, LOOK)))
             continue
-        if await calls.make(_enqueue, storage, schedule.job(tick), now):
+        if await calls.make(enqueue_tick, storage, schedule.job(tick), now):
             bell.ring()
         done = tick
 
 
-def _enqueue(storage: Storage, job: NewJob, now: Instant) -> bool:
-    """Enqueue `job`, if that has not been done; `False` where it has."""
+def enqueue_tick(storage: Storage, job: NewJob, now: Instant) -> bool:
+    """Enqueue the `job` of a tick; `False` where that has been done, or another holds its unique key."""
     try:
         storage.enqueue([job], now)
-    except IdTaken:
+    except (IdTaken, KeyTaken):
         return False
     return True

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jobsim.core.budget import TOKEN, Budget, Ending, Purse, WhenEmpty
 from jobsim.core.errors import ConfigError
-from jobsim.core.time import SECOND, Instant
+from jobsim.core.time import MAX_DURATION, SECOND, Instant
 
 NOW = Instant(1_767_225_600 * SECOND)
 STRICT = Budget(capacity=2, first_try=0, per_second=0, when_empty="dead_letter")
@@ -55,6 +55,13 @@ def test_budget_owes_nothing_for_failures() -> None:
     purse = budget.ended(budget.open(NOW), Ending.FAILED, first=True, now=NOW)
     assert not budget.grants(purse, Ending.FAILED, NOW)
     assert budget.grants(budget.ended(purse, Ending.SUCCEEDED, first=True, now=NOW), Ending.FAILED, NOW)
+
+
+def test_budget_puts_nothing_off_beyond_all_bounds() -> None:
+    """However much is owed, times fit what stores keep."""
+    budget = Budget(capacity=1e9, cost=1e9, per_second=1e-6)
+    purse, _ = budget.pay(budget.open(NOW), Ending.FAILED, NOW)
+    assert budget.pay(purse, Ending.FAILED, NOW)[1] == NOW + MAX_DURATION
 
 
 def test_budget_charges_timeouts_apart() -> None:

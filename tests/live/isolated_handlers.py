@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -80,3 +81,20 @@ def hang(path: str) -> None:
     Path(path).write_text(str(os.getpid()))
     while True:
         time.sleep(60)  # noqa: TID251  # a handler of a user's
+
+
+def start_and_hang(path: str) -> None:
+    """Start a program that is given all files there are, say which, and wait for it."""
+    program = subprocess.Popen(["sleep", "60"], close_fds=False)
+    Path(path).write_text(str(program.pid))
+    program.wait()
+
+
+def fork_and_die(path: str) -> None:
+    """Leave a process behind that hangs, say which, and crash."""
+    child = os.fork()
+    if not child:
+        hang(path)
+    while not Path(path).exists() or not Path(path).read_text():
+        time.sleep(0.01)  # noqa: TID251  # a handler of a user's
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -17,10 +18,23 @@ import pytest
 
 import jobsim
 from jobsim.core.job import Lease
-from jobsim.core.outcome import SUCCEEDED, Cancelled, Failed, Lost, Outcome, Snoozed, Succeeded, TimedOut
+from jobsim.core.outcome import (
+    SUCCEEDED,
+    Cancelled,
+    Failed,
+    Lost,
+    Outcome,
+    Released,
+    Snoozed,
+    Succeeded,
+    TimedOut,
+)
 from jobsim.core.time import MILLISECOND, SECOND, Duration
+from jobsim.live.context import JobContext
 from jobsim.live.executor import HandlerExecutor
 from jobsim.live.handler import Handler
+from jobsim.live.processes import Children, origin_of
+from jobsim.live.wire import Request
 from jobsim.runtime.live import LiveRuntime
 
 pytestmark = pytest.mark.live
@@ -62,6 +76,12 @@ def gone(pid: int) -> bool:
     except FileNotFoundError:
         return True
     return state == "Z"
+
+
+def eventually(happens: Callable[[], bool]) -> None:
+    """Wait for something to happen; the test's own time limit ends a vain wait."""
+    while not happens():
+        time.sleep(0.01)  # noqa: TID251  # other processes are at it
 
 
 def test_an_isolated_handler_runs_in_a_process_that_is_used_again(outcomes: Outcomes) -> None:
@@ -160,6 +180,56 @@ def test_time_up_kills_the_process(outcomes: Outcomes, tmp_path: Path) -> None:
         assert gone(int(path.read_text()))
 
 
+@pytest.mark.parametrize(
+    ("name", "timeout", "meant"), [("start_and_hang", "3s", TimedOut), ("fork_and_die", None, Failed)]
+)
+def test_what_a_handler_started_ends_with_its_process(
+    outcomes: Outcomes, tmp_path: Path, name: str, timeout: str | None, meant: type[Outcome]
+) -> None:
+    """Neither a program nor a fork that a handler started outlives a killed attempt, or takes its slot up."""
+    paths = [tmp_path / str(number) for number in range(3)]
+    for outcome in outcomes(name, *({"path": str(path)} for path in paths), timeout=timeout):
+        assert isinstance(outcome, meant)
+    eventually(lambda: all(gone(int(path.read_text())) for path in paths))
+
+
+def test_an_attempt_that_has_answered_is_not_killed(lease: MakeLease, handlers: ModuleType) -> None:
+    """Who gives an attempt up that has ended meanwhile does not meet the next one in its process."""
+    children, origin = Children(), origin_of(handlers.where, "work")
+
+    def attempt(number: int) -> tuple[JobContext, Outcome]:
+        held = lease(number)
+        context = JobContext(held)
+        return context, children.attempt(Request(origin, held, None, True, 1_000), context)
+
+    first, answer = attempt(1)
+    first.cancelled = True
+    children.kill(first)
+    assert attempt(2)[1] == answer
+    children.close()
+    assert attempt(3)[1] == Released()
+
+
+def test_an_attempt_given_up_before_it_has_a_process_is_not_made(
+    lease: MakeLease, handlers: ModuleType, tmp_path: Path
+) -> None:
+    """Nobody waits for what is not wanted any more."""
+    children, held = Children(), lease(payload=json.dumps({"path": str(tmp_path / "pid")}))
+    context = JobContext(held)
+    context.cancelled = True
+    request = Request(origin_of(handlers.hang, "work"), held, None, False, 1_000)
+    assert children.attempt(request, context) == Released()
+    assert not (tmp_path / "pid").exists()
+
+
+def test_a_place_for_modules_that_is_no_text_does_no_harm(
+    outcomes: Outcomes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path object among the places is passed over, as the import system does."""
+    monkeypatch.setattr(sys, "path", [tmp_path, *sys.path])
+    assert outcomes("later", {"number": 1}, timeout="20s") == [Succeeded("2")]
+
+
 def test_a_lost_lease_kills_the_process(
     play: Play, lease: MakeLease, handler: MakeHandler, handlers: ModuleType, tmp_path: Path
 ) -> None:
@@ -241,3 +311,35 @@ def test_a_script_finds_its_own_handlers(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     result, _, parent = done.stdout.strip().rpartition(" ")
     assert json.loads(result) == [5, int(parent)]
+
+
+KILLED = """
+import jobsim, subprocess, sys
+from pathlib import Path
+
+queue = jobsim.Queue("sqlite:///" + sys.argv[1])
+
+@queue.job(isolation="process")
+def start(path: str) -> None:
+    program = subprocess.Popen(["sleep", "60"])
+    Path(path).write_text(str(program.pid))
+    program.wait()
+
+if __name__ == "__main__":
+    start.enqueue(sys.argv[2])
+    queue.run_worker()
+"""
+
+
+def test_what_a_handler_started_ends_when_the_worker_is_killed(tmp_path: Path) -> None:
+    """The end of a worker that could tell nobody is the end of all that its handlers have started."""
+    script, path = tmp_path / "script.py", tmp_path / "pid"
+    script.write_text(KILLED, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    worker = subprocess.Popen([sys.executable, script, tmp_path / "jobs.db", path], env=environment)
+    try:
+        eventually(lambda: path.exists() and bool(path.read_text()))
+    finally:
+        worker.kill()
+        worker.wait()
+    eventually(lambda: gone(int(path.read_text())))

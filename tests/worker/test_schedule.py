@@ -7,7 +7,7 @@ import pytest
 
 from jobsim.core.errors import StorageBusy
 from jobsim.core.ids import tick_id
-from jobsim.core.job import NewJob
+from jobsim.core.job import Conflict, NewJob
 from jobsim.core.streams import Streams
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.worker.calls import StorageCalls
@@ -114,6 +114,16 @@ def test_schedule_waits_while_the_store_is_busy() -> None:
     stage = Stage()
     stage.store.errors["enqueue"] = [StorageBusy("busy")] * 3
     assert play(stage, 130.0, EveryMinute(catch_up_s=0)) == [60, 120]
+
+
+def test_schedule_leaves_out_a_tick_whose_unique_key_is_taken() -> None:
+    """A job that would rather raise than meet the one before it costs its tick, and no worker."""
+
+    class Unique(EveryMinute):
+        def job(self, tick: Instant) -> NewJob:
+            return super().job(tick)._replace(unique_key="clean", conflict=Conflict.RAISE)
+
+    assert play(Stage(), 200.0, Unique(catch_up_s=0)) == [60]
 
 
 def test_schedule_ends_with_its_last_tick() -> None:
