@@ -18,6 +18,7 @@ from jobsim.cli import (
     limits,
     migrate,
     prune,
+    queues,
     schema,
     simulation,
     stats,
@@ -49,6 +50,7 @@ app.command(rich_help_panel=_LIVE)(stats.stats)
 app.command(rich_help_panel=_LIVE)(events.events)
 app.command(rich_help_panel=_LIVE)(doctor.doctor)
 app.command(rich_help_panel=_LIVE)(migrate.migrate)
+app.add_typer(queues.app, name="queues", rich_help_panel=_LIVE)
 app.add_typer(limits.app, name="limits", rich_help_panel=_LIVE)
 app.command(rich_help_panel=_LIVE)(prune.prune)
 app.command(rich_help_panel=_SIMULATED)(compare.compare)

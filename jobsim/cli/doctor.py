@@ -14,6 +14,7 @@ from jobsim.cli.output import write_json, write_table
 from jobsim.cli.program import ExitCode
 from jobsim.core.errors import StorageError
 from jobsim.core.time import SECOND, Duration, Instant
+from jobsim.core.transitions import WAITING
 
 if TYPE_CHECKING:
     from jobsim.live.stores import Address
@@ -127,6 +128,7 @@ def _database(address: "Address", storage: "Storage") -> Iterator[Finding]:
         yield _clock(storage)
     yield _leases(storage, present(storage))
     yield _breakers(storage, present(storage))
+    yield _paused(storage)
 
 
 def _file(address: "Address", settings: dict[str, str]) -> Iterator[Finding]:
@@ -186,6 +188,17 @@ def _breakers(storage: "Storage", now: Instant) -> Finding:
         "breakers",
         f"{'; '.join(told)}: too many attempts failed; jobsim jobs list --state failed tells of what",
     )
+
+
+def _paused(storage: "Storage") -> Finding:
+    paused, depths = sorted(storage.paused()), storage.depths()
+    if not paused:
+        return _ok("queues", "none is paused")
+    names = ", ".join(paused)
+    if waiting := sum(depths[queue].counts[s] for queue in paused if queue in depths for s in WAITING):
+        jobs = f"{waiting:,} job waits" if waiting == 1 else f"{waiting:,} jobs wait"
+        return _attention("queues", f"{names}: paused, and {jobs} there; to go on: jobsim queues resume NAME")
+    return _ok("queues", f"{names}: paused, and nothing waits there")
 
 
 def _leases(storage: "Storage", now: Instant) -> Finding:

@@ -81,15 +81,18 @@ ScopeArgument = Annotated[
 
 @app.command("list")
 def list_limits(*, url: Database, as_json: Json = False) -> None:
-    """List the limits in force."""
+    """List the limits in force, and the queues that are paused."""
     with open_database(url) as store:
-        limits = sorted(store.limits().items())
+        paused = {Scope(By.QUEUE, queue) for queue in store.paused()}
+        limits = dict.fromkeys(paused, NO_LIMIT) | store.limits()
+    records = [_record(scope, limit) | {"paused": scope in paused} for scope, limit in sorted(limits.items())]
     if as_json:
-        for scope, limit in limits:
-            write_json(_record(scope, limit))
+        for record in records:
+            write_json(record)
         return
-    headings = ("SCOPE", "RUNNING", "PER KEY", "RATE", "BURST", "BUDGET", "BREAKER")
-    write_table(headings, [tuple(_record(scope, limit).values()) for scope, limit in limits])
+    headings = ("SCOPE", "RUNNING", "PER KEY", "RATE", "BURST", "BUDGET", "BREAKER", "")
+    rows = [(*tuple(record.values())[:-1], "paused" if record["paused"] else None) for record in records]
+    write_table(headings, rows)
 
 
 @app.command("set")

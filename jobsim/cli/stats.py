@@ -1,4 +1,4 @@
-"""``jobsim stats``: how many jobs are in which state, and which breakers are open."""
+"""``jobsim stats``: how many jobs are in which state, which breakers are open, and which queues paused."""
 
 from threading import Event
 from typing import Annotated, Final
@@ -19,7 +19,7 @@ def stats(
     interval: Annotated[Duration, wait("--interval", help="How often --watch looks.")] = _LOOK,
     as_json: Json = False,
 ) -> None:
-    """Show how many jobs are in each state, and which circuit breakers are not closed."""
+    """Show how many jobs are in each state, which breakers are not closed, and which queues are paused."""
     with open_database(url) as store:
         while True:
             if watch and not as_json:
@@ -36,10 +36,12 @@ def _show(store: Storage, *, as_json: bool) -> None:
 
     counts = {state.value: number for state, number in store.counts().items()}
     breakers = {f"{s.by}:{s.name}": words for s, words in broken(store, present(store)).items()}
-    total = sum(counts.values())
+    total, paused = sum(counts.values()), sorted(store.paused())
     if as_json:
-        write_json({"jobs": total, "states": counts, "breakers": breakers})
+        write_json({"jobs": total, "states": counts, "breakers": breakers, "paused": paused})
         return
     write_table(("STATE", "JOBS"), [*counts.items(), ("total", total)])
     if breakers:
         write_table(("BREAKER", "STANDS"), list(breakers.items()))
+    if paused:
+        write_table(("PAUSED QUEUE",), [(queue,) for queue in paused])

@@ -154,6 +154,13 @@ class Job:
     limit_key: str = ""
 
 
+class QueueDepth(NamedTuple):
+    """How many jobs of a queue are in each state, and when the first of those that wait is due."""
+
+    counts: dict[State, int]
+    oldest: Instant | None
+
+
 class Lease(NamedTuple):
     """One worker's right to run one attempt, and what the attempt and its settlement need.
 

@@ -40,6 +40,8 @@
     settlement in the order of the batch, of those that are not refused, and written in its place. How they
     stand is kept with the settlement, in one transaction, and no two settlements go by the same standing.
 19. `prune` removes whole jobs: payload, result and events with the job.
+20. Nothing of a queue that is paused is claimed by a call that begins after `pause` returned. All else goes
+    on: jobs are enqueued there, and attempts end. It is paused until `resume`, whatever is done meanwhile.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +51,7 @@ from jobsim.core.decide import LOST, Decision, Settlement
 from jobsim.core.errors import ConfigError, KeyTaken
 from jobsim.core.events import Event
 from jobsim.core.guards import Tally
-from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.job import Job, JobId, Lease, NewJob, QueueDepth, State, WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import FINAL, TRANSITIONS, WAITING, Kind
@@ -189,8 +191,8 @@ class Storage(Protocol):
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return when the next waiting job of `queues` can be claimed, by its `run_at` and by its rate.
 
-        Where jobs are overdue it may be the `run_at` of any of those. `None` where there is none, or where
-        others must end before one can start.
+        Where jobs are overdue it may be the `run_at` of any of those. `None` where there is none, where
+        others must end before one can start, or where the queues are paused.
         """
         ...
 
@@ -212,6 +214,18 @@ class Storage(Protocol):
 
     def tallies(self) -> dict[Scope, Tally]:
         """Return how the budgets and breakers in force stand, of those scopes where an attempt has ended."""
+        ...
+
+    def pause(self, queue: str) -> bool:
+        """Have no job of `queue`, whose name may be new, claimed any more; `False`: it is paused already."""
+        ...
+
+    def resume(self, queue: str) -> bool:
+        """Let jobs of `queue` be claimed again; `False` where it is not paused."""
+        ...
+
+    def paused(self) -> set[str]:
+        """Return the queues that are paused."""
         ...
 
     def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
@@ -246,6 +260,10 @@ class Storage(Protocol):
 
     def counts(self) -> dict[State, int]:
         """Return the number of jobs in every state."""
+        ...
+
+    def depths(self) -> dict[str, QueueDepth]:
+        """Return how many jobs there are on each queue that has any, of every state."""
         ...
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:

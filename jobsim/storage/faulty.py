@@ -8,7 +8,7 @@ from jobsim.core.decide import Settlement
 from jobsim.core.errors import PowerLost, StorageBroken, StorageBusy, StorageFull, StorageUnavailable
 from jobsim.core.events import Event
 from jobsim.core.guards import Tally
-from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.job import Job, JobId, Lease, NewJob, QueueDepth, State, WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
 from jobsim.storage.base import Inspectable, Storage, Timekeeper, Watchable
@@ -130,6 +130,18 @@ class FaultyStorage:
         """Return how the budgets and breakers in force stand, of those scopes where an attempt has ended."""
         return self._read("tallies", self._storage.tallies)
 
+    def pause(self, queue: str) -> bool:
+        """Have no job of `queue` claimed any more; `False` where it is paused already."""
+        return self._write(("pause", queue), lambda: self._storage.pause(queue))
+
+    def resume(self, queue: str) -> bool:
+        """Let jobs of `queue` be claimed again; `False` where it is not paused."""
+        return self._write(("resume", queue), lambda: self._storage.resume(queue))
+
+    def paused(self) -> set[str]:
+        """Return the queues that are paused."""
+        return self._read("paused", self._storage.paused)
+
     def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
         """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""
         call = ("prune", states, before, limit)
@@ -159,6 +171,10 @@ class FaultyStorage:
     def counts(self) -> dict[State, int]:
         """Return the number of jobs in every state."""
         return self._read("counts", self._storage.counts)
+
+    def depths(self) -> dict[str, QueueDepth]:
+        """Return how many jobs there are on each queue that has any, of every state."""
+        return self._read("depths", self._storage.depths)
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
         """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""

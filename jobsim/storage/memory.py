@@ -6,7 +6,7 @@ from threading import Lock
 from jobsim.core.decide import Settlement
 from jobsim.core.events import Event, EventLog
 from jobsim.core.guards import Tally
-from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.job import Job, JobId, Lease, NewJob, QueueDepth, State, WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
 from jobsim.storage.memory_book import Book
@@ -89,6 +89,21 @@ class MemoryStorage:
         with self._lock:
             return self._book.tallies()
 
+    def pause(self, queue: str) -> bool:
+        """Have no job of `queue` claimed any more; `False` where it is paused already."""
+        with self._lock:
+            return self._book.pause(queue)
+
+    def resume(self, queue: str) -> bool:
+        """Let jobs of `queue` be claimed again; `False` where it is not paused."""
+        with self._lock:
+            return self._book.resume(queue)
+
+    def paused(self) -> set[str]:
+        """Return the queues that are paused."""
+        with self._lock:
+            return self._book.paused()
+
     def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
         """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""
         with self._lock:
@@ -120,6 +135,11 @@ class MemoryStorage:
         """Return the number of jobs in every state."""
         with self._lock:
             return self._book.counts()
+
+    def depths(self) -> dict[str, QueueDepth]:
+        """Return how many jobs there are on each queue that has any, of every state."""
+        with self._lock:
+            return self._book.depths()
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
         """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""

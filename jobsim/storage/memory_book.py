@@ -85,6 +85,8 @@ class Book(Jobs):
         self, worker: WorkerId, queues: Sequence[str], limit: int, lease: Duration, now: Instant
     ) -> list[Lease]:
         """Give `worker` up to `limit` due jobs of `queues`, each under a lease until `now + lease`."""
+        if self._paused:
+            queues = self._open(queues)
         leases: list[Lease] = []
         lines, until = self._lines, Instant(now + lease)
         if self._limits.holding:
@@ -234,6 +236,8 @@ class Book(Jobs):
 
     def next_due(self, queues: Sequence[str]) -> Instant | None:
         """Return when the next waiting job of `queues` can be claimed, by its `run_at` and by its rate."""
+        if self._paused:
+            queues = self._open(queues)
         lines, earliest = self._lines, None
         if self._limits.holding:
             return self._limits.next_due(lines, queues, self._running.values())

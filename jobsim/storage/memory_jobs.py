@@ -1,5 +1,6 @@
 """Jobs in memory, and what operators do with them; `memory_book` adds what enqueuers and workers do."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 from jobsim.core.decide import Why
 from jobsim.core.events import RECORD, Event, EventLog
 from jobsim.core.guards import Tally
-from jobsim.core.job import Job, JobId, State
+from jobsim.core.job import Job, JobId, QueueDepth, State
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import WAITING, Kind
@@ -16,6 +17,7 @@ from jobsim.storage.memory_keys import Keys
 from jobsim.storage.memory_limits import Limits
 from jobsim.storage.memory_rows import Line, Row, Step
 from jobsim.storage.memory_table import Table
+from jobsim.storage.rows import depths_of
 
 NOBODY: Final = 0
 """The number that every log gives to no worker."""
@@ -42,6 +44,7 @@ class Jobs:
         self._running: dict[int, Row] = {}  # by `Lease.key`
         self._keys = Keys()
         self._limits = Limits()
+        self._paused: set[str] = set()
 
     def _new_line(self, queue: str) -> Line:
         line = self._lines[queue] = self._limits.line()
@@ -141,6 +144,37 @@ class Jobs:
         """Return jobs in the order they were enqueued; nothing given filters nothing."""
         found = self._table.select(states, kind, queue)
         return [row.job() for row in islice(found, limit)]
+
+    def pause(self, queue: str) -> bool:
+        """Have no job of `queue` claimed any more; `False` where it is paused already."""
+        if queue in self._paused:
+            return False
+        self._paused.add(queue)
+        return True
+
+    def resume(self, queue: str) -> bool:
+        """Let jobs of `queue` be claimed again; `False` where it is not paused."""
+        if queue not in self._paused:
+            return False
+        self._paused.remove(queue)
+        return True
+
+    def paused(self) -> set[str]:
+        """Return the queues that are paused."""
+        return set(self._paused)
+
+    def _open(self, queues: Sequence[str]) -> Sequence[str]:
+        """Return those of `queues` that are not paused."""
+        return [queue for queue in queues if queue not in self._paused]
+
+    def depths(self) -> dict[str, QueueDepth]:
+        """Return how many jobs there are on each queue that has any, of every state."""
+        numbers, oldest = Counter[tuple[str, State]](), dict[tuple[str, State], Instant]()
+        for row in self._rows.values():
+            place = row.queue, row.state
+            numbers[place] += 1
+            oldest[place] = min(row.run_at, oldest.get(place, row.run_at))
+        return depths_of((*place, number, oldest[place]) for place, number in numbers.items())
 
     def counts(self) -> dict[State, int]:
         """Return the number of jobs in every state."""

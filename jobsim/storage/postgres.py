@@ -10,7 +10,7 @@ from jobsim.core.decide import Settlement
 from jobsim.core.errors import StorageBusy, StorageError
 from jobsim.core.events import Event
 from jobsim.core.guards import Tally
-from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.job import Job, JobId, Lease, NewJob, QueueDepth, State, WorkerId
 from jobsim.core.limits import NO_LIMIT, Limit, Scope
 from jobsim.core.time import Duration, DurationLike, Instant, duration
 from jobsim.storage.base import check_final
@@ -21,13 +21,13 @@ from jobsim.storage.postgres_database import Database
 from jobsim.storage.postgres_enqueue import refuse_taken
 from jobsim.storage.postgres_guards import Guarded, plain
 from jobsim.storage.postgres_limits import in_force, next_due
-from jobsim.storage.postgres_rows import event_of, job_of, lease_of, stored
+from jobsim.storage.postgres_rows import event_of, job_of, lease_of, original, stored
 from jobsim.storage.postgres_schema import checked
 from jobsim.storage.postgres_session import Session
 from jobsim.storage.postgres_statements import texts
 from jobsim.storage.postgres_watch import PostgresWatch
 from jobsim.storage.postgres_writes import Writes
-from jobsim.storage.rows import Row, state_of
+from jobsim.storage.rows import Row, depths_of, state_of
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -179,6 +179,18 @@ class PostgresStorage:
         """Return how the budgets and breakers in force stand, of those scopes where an attempt has ended."""
         return tallies_of(plain(self._database.glance(tuple, "guards")))
 
+    def pause(self, queue: str) -> bool:
+        """Have no job of `queue` claimed any more; `False` where it is paused already."""
+        return self._database.write(self._writes.turn, self.clock(), "pause", queue)
+
+    def resume(self, queue: str) -> bool:
+        """Let jobs of `queue` be claimed again; `False` where it is not paused."""
+        return self._database.write(self._writes.turn, self.clock(), "resume", queue)
+
+    def paused(self) -> set[str]:
+        """Return the queues that are paused."""
+        return {original(name) for (name,) in self._database.glance(tuple, "paused")}
+
     def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
         """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""
         check_final(states)
@@ -213,6 +225,11 @@ class PostgresStorage:
         counts = dict.fromkeys(State, 0)
         counts.update(self._database.read(_count, "counts"))
         return counts
+
+    def depths(self) -> dict[str, QueueDepth]:
+        """Return how many jobs there are on each queue that has any, of every state."""
+        rows = self._database.read(tuple, "depths")
+        return depths_of((original(queue), *rest) for queue, *rest in rows)
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
         """Yield events with `seq` above `after`, oldest first; of one `job` only, where given.

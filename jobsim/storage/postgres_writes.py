@@ -189,6 +189,13 @@ class Writes:
         session.news = self._channel
         return lambda: None
 
+    def turn(self, session: Session, _: Instant, how: str, queue: str) -> Callable[[], bool]:
+        """Pause or resume a queue; see `Storage.pause`. No claim is under way meanwhile."""
+        session.exclusive = True
+        session.news = self._channel
+        turned = session.run(how, stored(queue))
+        return lambda: bool(turned.fetchall())
+
     def prune(
         self, session: Session, before: Instant, rows: Sequence[int], states: Sequence[State]
     ) -> Callable[[], int]:

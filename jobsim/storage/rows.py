@@ -1,12 +1,13 @@
 """Rows of a database as the values that they stand for."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from jobsim.core.decide import Why
 from jobsim.core.events import Event
-from jobsim.core.job import Job, JobId, Lease, State
+from jobsim.core.job import Job, JobId, Lease, QueueDepth, State
 from jobsim.core.time import Duration
-from jobsim.core.transitions import Kind
+from jobsim.core.transitions import WAITING, Kind
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -34,6 +35,12 @@ def number_of(row: Row) -> int:
     """Return the number that is all there is in a row."""
     number: int = row[0]
     return number
+
+
+def name_of(row: Row) -> str:
+    """Return the name that is all there is in a row."""
+    name: str = row[0]
+    return name
 
 
 def state_of(text: str) -> State:
@@ -110,6 +117,23 @@ def job_of(row: Row) -> Job:
         replaced=bool(replaced),
         limit_key=limit_key,
     )
+
+
+def depths_of(rows: Iterable[Sequence[Any]]) -> dict[str, QueueDepth]:
+    """Return what rows of queue, state, number, and first due, say of each queue.
+
+    Raises:
+        Meaningless: a state is none.
+    """
+    depths: dict[str, QueueDepth] = {}
+    for queue, name, number, due in rows:
+        state = state_of(name)
+        counts, oldest = depths.get(queue) or QueueDepth(dict.fromkeys(State, 0), None)
+        counts[state] = number
+        if state in WAITING and (oldest is None or due < oldest):
+            oldest = due
+        depths[queue] = QueueDepth(counts, oldest)
+    return depths
 
 
 def event_of(row: Row) -> Event:

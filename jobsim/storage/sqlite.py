@@ -10,12 +10,22 @@ from jobsim.core.decide import Settlement
 from jobsim.core.errors import ConfigError, StorageError
 from jobsim.core.events import Event
 from jobsim.core.guards import Tally
-from jobsim.core.job import Job, JobId, Lease, NewJob, State, WorkerId
+from jobsim.core.job import Job, JobId, Lease, NewJob, QueueDepth, State, WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.time import Duration, DurationLike, Instant, duration
 from jobsim.storage.base import check_final
-from jobsim.storage.rows import blob, event_of, job_of, lease_of, number_of, state_of, storable
-from jobsim.storage.sqlite_claim import claim, next_due, promote
+from jobsim.storage.rows import (
+    blob,
+    depths_of,
+    event_of,
+    job_of,
+    lease_of,
+    name_of,
+    number_of,
+    state_of,
+    storable,
+)
+from jobsim.storage.sqlite_claim import PAUSED, claim, next_due, open_queues, promote
 from jobsim.storage.sqlite_database import MEMORY, Database, Durability
 from jobsim.storage.sqlite_file import resolved
 from jobsim.storage.sqlite_limits import in_force, set_limits, tallies
@@ -34,6 +44,9 @@ _EXPIRED: Final = statement("expired")
 _GET: Final = statement("get")
 _FIND: Final = statement("find")
 _COUNTS: Final = statement("counts")
+_DEPTHS: Final = statement("depths")
+_PAUSE: Final = statement("pause")
+_RESUME: Final = statement("resume")
 _LAST_EVENT: Final = statement("last_event")
 _EVENTS: Final = statement("events")
 _EVENTS_OF_JOB: Final = statement("events_of_job")
@@ -115,7 +128,7 @@ class SqliteStorage:
         self,
         settlements: Sequence[Settlement],
         worker: WorkerId,
-        queues: tuple[str, ...],
+        wanted: tuple[str, ...],
         limit: int,
         until: Instant,
         now: Instant,
@@ -125,6 +138,7 @@ class SqliteStorage:
         So claims come in the right order, and nobody waits long for a transaction to end.
         """
         cursor = self._database.cursor
+        queues = open_queues(cursor, wanted)
         if not promote(cursor, queues, now):
             return None
         settled = self._writes.settle(settlements, now) if settlements else []
@@ -145,7 +159,8 @@ class SqliteStorage:
         return self._database.look(self._next_due, known) if queues else None
 
     def _next_due(self, queues: Sequence[str]) -> Instant | None:
-        return next_due(self._database.cursor, queues)
+        cursor = self._database.cursor
+        return next_due(cursor, open_queues(cursor, queues))
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
         """Make dead letters pending again, due now; `False` where that is not possible."""
@@ -171,6 +186,22 @@ class SqliteStorage:
 
     def _tallies(self) -> dict[Scope, Tally]:
         return tallies(self._database.cursor)
+
+    def pause(self, queue: str) -> bool:
+        """Have no job of `queue` claimed any more; `False` where it is paused already."""
+        return self._database.write(self._turn, _PAUSE, queue)
+
+    def resume(self, queue: str) -> bool:
+        """Let jobs of `queue` be claimed again; `False` where it is not paused."""
+        return self._database.write(self._turn, _RESUME, queue)
+
+    def _turn(self, sql: str, queue: str) -> bool:
+        self._database.cursor.execute(sql, (storable(queue),))
+        return self._database.cursor.connection.changes() > 0
+
+    def paused(self) -> set[str]:
+        """Return the queues that are paused."""
+        return set(self._database.read(PAUSED, (), name_of))
 
     def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
         """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""
@@ -203,6 +234,10 @@ class SqliteStorage:
         """Return the number of jobs in every state."""
         found = self._database.read(_COUNTS, (), lambda row: (state_of(row[0]), row[1]))
         return {**dict.fromkeys(State, 0), **dict(found)}
+
+    def depths(self) -> dict[str, QueueDepth]:
+        """Return how many jobs there are on each queue that has any, of every state."""
+        return depths_of(self._database.read(_DEPTHS, (), tuple))
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
         """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""

@@ -12,7 +12,7 @@ from jobsim.core.job import KEY_LENGTH, Lease, WorkerId
 from jobsim.core.limits import Gate, Lane
 from jobsim.core.time import Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
-from jobsim.storage.rows import Row, lease_of
+from jobsim.storage.rows import Row, lease_of, storable
 from jobsim.storage.sqlite_limits import gate, move_turns
 from jobsim.storage.sqlite_names import Names
 from jobsim.storage.sqlite_statements import keys, statement
@@ -22,6 +22,7 @@ WAVE: Final = 10_000
 
 (_CLAIMED,) = {TRANSITIONS[state, Kind.CLAIM] for state in WAITING}
 
+PAUSED: Final = statement("paused")
 _DUE: Final = statement("due")
 _PROMOTE: Final = statement("promote")
 _CLAIMABLE: Final = statement("claimable")
@@ -48,6 +49,12 @@ _EVER: Final = Instant(2**63 - 1)
 
 Urgency = tuple[int, Instant, int]
 """What a claim goes by: the priority with its sign changed, when the job was due, and its key."""
+
+
+def open_queues(cursor: apsw.Cursor, queues: Sequence[str]) -> Sequence[str]:
+    """Return those of `queues` that are not paused."""
+    paused = {name for (name,) in cursor.execute(PAUSED).fetchall()}
+    return [queue for queue in queues if storable(queue) not in paused] if paused else queues
 
 
 def promote(cursor: apsw.Cursor, queues: Iterable[str], now: Instant) -> bool:

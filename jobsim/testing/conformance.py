@@ -11,7 +11,7 @@ import pytest
 
 _GROUPS = (
     *("enqueue", "claim", "settle", "exchange", "lease", "operator", "reading", "history"),
-    *("unique", "rates", "limits", "guards", "prune"),
+    *("unique", "rates", "limits", "guards", "pause", "prune"),
 )
 pytest.register_assert_rewrite(*(f"jobsim.testing.conformance_{group}" for group in _GROUPS))
 
@@ -23,6 +23,7 @@ from jobsim.testing.conformance_history import HistoryRules  # noqa: E402
 from jobsim.testing.conformance_lease import LeaseRules  # noqa: E402
 from jobsim.testing.conformance_limits import LimitRules  # noqa: E402
 from jobsim.testing.conformance_operator import OperatorRules  # noqa: E402
+from jobsim.testing.conformance_pause import PauseRules  # noqa: E402
 from jobsim.testing.conformance_prune import PruneRules  # noqa: E402
 from jobsim.testing.conformance_reading import ReadingRules  # noqa: E402
 from jobsim.testing.conformance_settle import SettleRules  # noqa: E402
@@ -37,6 +38,7 @@ class StorageConformance(
     ClaimRules,
     LimitRules,
     GuardRules,
+    PauseRules,
     SettleRules,
     ExchangeRules,
     LeaseRules,

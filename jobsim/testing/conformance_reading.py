@@ -8,7 +8,7 @@ from jobsim.core.decide import Settlement
 from jobsim.core.errors import StorageError
 from jobsim.core.events import fold, standing
 from jobsim.core.job import State
-from jobsim.core.transitions import Kind
+from jobsim.core.transitions import WAITING, Kind
 from jobsim.storage.base import Storage
 from jobsim.testing.conformance_base import (
     QUEUES,
@@ -36,6 +36,7 @@ class ReadingRules(StorageRules):
         assert storage.find() == []
         assert storage.counts() == dict.fromkeys(State, 0)
         assert list(storage.events()) == list(storage.events(job=job_id(1))) == []
+        assert storage.depths() == {}
         assert storage.next_due(QUEUES) is None
         assert storage.expired(9, at(1)) == []
 
@@ -74,6 +75,21 @@ class ReadingRules(StorageRules):
         assert storage.counts() == dict.fromkeys(State, 1)
         claim(storage)
         assert storage.counts() == {**dict.fromkeys(State, 1), State.PENDING: 0, State.RUNNING: 2}
+
+    def test_depths_tell_of_each_queue(self, storage: Storage) -> None:
+        """Jobs are counted by queue and state; the oldest is when the first of those that wait is due."""
+        one_in_each_state(storage)
+        add(storage, new(91, run_at=at(9), queue="x"), new(92, run_at=at(7), queue="x"), new(93, queue="y"))
+        claim(storage, queues=("y",))
+        depths = storage.depths()
+        assert {name: {s: n for s, n in depth.counts.items() if n} for name, depth in depths.items()} == {
+            "default": dict.fromkeys(State, 1),
+            "x": {State.PENDING: 2},
+            "y": {State.RUNNING: 1},
+        }
+        waiting = [job.run_at for job in storage.find(states=list(WAITING), queue="default")]
+        assert (depths["default"].oldest, depths["x"].oldest) == (min(waiting), at(7))
+        assert depths["y"].oldest is None
 
     def test_events_are_numbered_without_gaps(self, storage: Storage) -> None:
         """Numbers go from 1, whatever was refused or failed in between."""

@@ -33,7 +33,7 @@ def test_limits_are_set_listed_and_cleared(cli: Cli) -> None:
     assert done.exit_code == 0, done.stderr
     assert "In force for kind:send: at most 5 running; at most 1 a key running;" in done.stderr
     cli("limits", "set", "queue:mail", "--url", URL, "--rate", "5/s")
-    none = {"budget": None, "breaker": None}
+    none = {"budget": None, "breaker": None, "paused": False}
     listed = cli("limits", "list", "--url", URL, "--json").stdout.splitlines()
     assert [json.loads(line) for line in listed] == [
         {"scope": "kind:send", "running": 5, "per_key": 1, "rate": "100/1m", "burst": 3, **none},

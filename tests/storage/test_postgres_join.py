@@ -212,7 +212,7 @@ def test_schema_must_be_there_and_be_ours(own: Connection, storage: PostgresStor
     with pytest.raises(StorageError, match=r"schema 'nowhere'\) does not hold jobsim's tables.*worker makes"):
         enqueue(own, "nowhere", [new(1)], BEGAN)
     own.execute(f"UPDATE {storage.schema}.jobsim_schema SET version = 9".encode())
-    with pytest.raises(StorageForeign, match="has schema 9, and this jobsim knows 2"):
+    with pytest.raises(StorageForeign, match="has schema 9, and this jobsim knows 3"):
         enqueue(own, storage.schema, [new(1)], at(0))
     own.rollback()
     assert enqueue(own, storage.schema, [], BEGAN) == []

@@ -38,21 +38,22 @@ def test_schema_is_made_by_one_of_many(postgres: str, schema: str, ask: Ask) -> 
     for number, storage in enumerate(stores):
         add(storage, new(number))
         storage.close()
-    assert ask(f"SELECT version FROM {schema}.jobsim_schema") == [(2,)]
+    assert ask(f"SELECT version FROM {schema}.jobsim_schema") == [(3,)]
     assert ask(f"SELECT count(*) FROM {schema}.job") == [(6,)]
 
 
 def test_first_schema_is_brought_up_to_date(postgres: str, schema: str, ask: Ask) -> None:
-    """It keeps its jobs, and has what is new: budgets and breakers have a table."""
+    """It keeps its jobs, and has what is new: tables of budgets and breakers, and of paused queues."""
     storage = PostgresStorage(postgres, schema=schema)
     add(storage, new(1))
     storage.close()
-    ask(f"DROP TABLE {schema}.guard")
+    ask(f"DROP TABLE {schema}.guard, {schema}.paused")
     ask(f"UPDATE {schema}.jobsim_schema SET version = 1")
     storage = PostgresStorage(postgres, schema=schema)
     limits = {Scope(By.KIND, "mail"): Limit(budget=Budget())}
     storage.set_limits(limits)
     assert storage.limits() == limits
+    assert storage.pause("mail")
     assert storage.get(job_id(1)) is not None
     storage.close()
 

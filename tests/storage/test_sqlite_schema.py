@@ -38,17 +38,20 @@ def test_version_is_in_a_table_and_in_the_header(path: Path) -> None:
 
 
 def test_file_of_the_first_schema_is_brought_up_to_date(path: Path) -> None:
-    """It keeps its jobs, and has what is new: budgets and breakers have a table."""
+    """It keeps its jobs, and has what is new: tables of budgets and breakers, and of paused queues."""
     storage = SqliteStorage(path)
     add(storage, new(1))
     storage.close()
     with bare(path) as other:
-        other.execute("DROP TABLE jobsim_guard; UPDATE jobsim_schema SET version = 1")
+        other.execute(
+            "DROP TABLE jobsim_guard; DROP TABLE jobsim_paused; UPDATE jobsim_schema SET version = 1"
+        )
         other.pragma("user_version", 1)
     storage = SqliteStorage(path)
     limits = {Scope(By.KIND, "mail"): Limit(budget=Budget())}
     storage.set_limits(limits)
     assert storage.limits() == limits
+    assert storage.pause("mail")
     assert [job.id for job in storage.find()] == [job_id(1)]
     storage.close()
 

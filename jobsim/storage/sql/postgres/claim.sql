@@ -1,6 +1,7 @@
 -- pending, failed -> running, for the first of the ready jobs, and one more row to tell whether others wait.
 -- How many come from each queue is seen first; then they are taken, past those that others are just taking.
 -- One that another process, whose clock is ahead, has marked too early is left out.
+-- Queues that are paused are passed by.
 -- Where jobs of the queues are in lanes nothing is taken, and that is answered: what may start is for
 -- `core.limits` to say, and is asked for by a second call, which names the lanes and how many come from each.
 WITH laned AS MATERIALIZED (
@@ -8,6 +9,7 @@ WITH laned AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT FROM jobsim.job WHERE queue = queue.name AND lane > '' AND ready LIMIT 1
     ) AS any_of_it
+    WHERE NOT EXISTS (SELECT FROM jobsim.paused WHERE paused.queue = queue.name)
     LIMIT 1
 ), share AS MATERIALIZED (
     SELECT name AS queue, '' AS lane, count(*) AS number FROM (
@@ -19,6 +21,7 @@ WITH laned AS MATERIALIZED (
             LIMIT $3::bigint + 1
         ) AS head
         WHERE NOT EXISTS (SELECT FROM laned)
+            AND NOT EXISTS (SELECT FROM jobsim.paused WHERE paused.queue = queue.name)
         ORDER BY priority DESC, run_at, id
         LIMIT $3 + 1
     ) AS front

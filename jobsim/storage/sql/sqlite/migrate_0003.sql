@@ -1,0 +1,4 @@
+-- Schema 3: the queues that are paused.
+CREATE TABLE jobsim_paused (
+    queue TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
