@@ -1,0 +1,216 @@
+"""Worker processes killed at random until all is done: no job is lost, none runs again without a reason."""
+
+import os
+import random  # noqa: TID251  # whom to kill, and when
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from jobsim.core.decide import LOST
+from jobsim.core.events import Event
+from jobsim.core.job import JobId, State
+from jobsim.core.transitions import Kind
+from jobsim.queue import Queue
+from jobsim.testing.invariants import verify
+from jobsim.testing.postgres_server import PostgresServer
+
+pytestmark = pytest.mark.live
+
+ROOT = Path(__file__).parents[2]
+WORKERS = 3
+
+APP: Final = """\
+import os, time
+import jobsim
+
+queue = jobsim.Queue(os.environ["STORE"])
+ledger = os.open("ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+
+def write(word: str, run: jobsim.JobContext) -> None:
+    os.write(ledger, f"{word} {run.id} {run.token} {os.getpid()}\\n".encode())
+
+
+@queue.job(retry=jobsim.NoBackoff(), max_attempts=None)
+def work(run: jobsim.JobContext) -> None:
+    write("begun", run)
+    time.sleep(0.03)
+    write("done", run)
+"""
+
+
+class Line(NamedTuple):
+    """What the handler wrote into the ledger: that a run of a job had begun, or was done."""
+
+    word: str
+    job: JobId
+    token: int
+    pid: int
+
+
+class Crew:
+    """Worker processes of one application; whoever is killed is replaced."""
+
+    def __init__(self, place: Path, url: str) -> None:
+        self.killed: set[int] = set()
+        self.random = random.Random(7)
+        self._place = place
+        self._url = url
+        self._living: dict[int, subprocess.Popen[bytes]] = {}
+        (place / "app.py").write_text(APP, encoding="utf-8")
+        (place / "ledger").touch()
+
+    def hire(self) -> None:
+        """Start one more worker."""
+        options = ["--concurrency", "4", "--lease", "3s", "--poll", "200ms"]
+        with (self._place / "stderr").open("ab") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "jobsim", "worker", "app:queue", *options],
+                cwd=self._place,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "STORE": self._url},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
+        self._living[process.pid] = process
+
+    def kill_one(self) -> None:
+        """End one without a warning, unless it has not yet begun to work, and replace it."""
+        assert all(process.poll() is None for process in self._living.values()), self.said
+        pid = self.random.choice(sorted(self._living))
+        if any(line.pid == pid for line in self.ledger):
+            self.killed.add(pid)
+            self._end(self._living.pop(pid))
+            self.hire()
+
+    def dismiss(self) -> None:
+        """Let all finish what they have begun, and wait for their end."""
+        for process in self._living.values():
+            process.terminate()
+        codes = [process.wait(60) for process in self._living.values()]
+        assert set(codes) <= {0, -signal.SIGTERM}, self.said  # one may not have begun to listen
+
+    def close(self) -> None:
+        """End all, whatever they do."""
+        for process in self._living.values():
+            self._end(process)
+
+    @staticmethod
+    def _end(process: "subprocess.Popen[bytes]") -> None:
+        process.kill()
+        process.wait()
+
+    @property
+    def ledger(self) -> list[Line]:
+        """What has been written, in its order."""
+        lines = (line.split() for line in (self._place / "ledger").read_text().splitlines())
+        return [Line(word, JobId.parse(job), int(token), int(pid)) for word, job, token, pid in lines]
+
+    @property
+    def said(self) -> str:
+        """What the workers told."""
+        return (self._place / "stderr").read_text(encoding="utf-8")
+
+
+@contextmanager
+def crew_of(place: Path, url: str) -> Iterator[Crew]:
+    """Return three workers; none outlives the test."""
+    crew = Crew(place, url)
+    try:
+        for _ in range(WORKERS):
+            crew.hire()
+        yield crew
+    finally:
+        crew.close()
+
+
+def until_done(crew: Crew, queue: Queue, count: int, disturb: Callable[[], object]) -> None:
+    """Kill workers every few hundred milliseconds until all jobs have succeeded, and do `disturb` as well."""
+    while queue.storage.counts()[State.SUCCEEDED] < count:
+        time.sleep(crew.random.uniform(0.2, 0.6))  # noqa: TID251  # the workers are at it
+        crew.kill_one()
+        disturb()
+    crew.dismiss()
+
+
+def ends(events: list[Event]) -> dict[tuple[JobId, int], Event]:
+    """Return what ended each attempt, by job and token."""
+    kept = {Kind.SUCCEED, Kind.RETRY, Kind.RELEASE, Kind.DEAD_LETTER, Kind.CANCEL}
+    return {(event.job, event.token): event for event in events if event.kind in kept}
+
+
+def check_runs(crew: Crew, events: list[Event]) -> None:
+    """Each run belongs to a claim of its own; those that did not succeed were killed, or came too late."""
+    runs: dict[str, list[tuple[JobId, int]]] = defaultdict(list)
+    for line in crew.ledger:
+        runs[line.word].append((line.job, line.token))
+    begun = set(runs["begun"])
+    pids = {(line.job, line.token): line.pid for line in crew.ledger}
+    assert len(runs["begun"]) == len(begun)
+    assert begun <= {(event.job, event.token) for event in events if event.kind is Kind.CLAIM}
+    refused = {(event.job, event.token) for event in events if event.kind is Kind.REFUSE}
+    ended = ends(events)
+    assert {run for run, end in ended.items() if end.kind is Kind.SUCCEED} <= set(runs["done"])
+    for run in begun:
+        end = ended[run]
+        if end.kind is not Kind.SUCCEED:
+            assert (end.kind, end.why.outcome) == (Kind.RETRY, LOST)
+            assert pids[run] in crew.killed or run in refused, (run, end)
+
+
+def prove(place: Path, url: str, count: int, disturb: Callable[[], object] = lambda: None) -> Crew:
+    """Have `count` jobs done by workers that are killed, and check what happened."""
+    with Queue(url) as queue, crew_of(place, url) as crew:
+        jobs = queue.enqueue_many("work", [{}] * count, max_attempts=None)
+        until_done(crew, queue, count, disturb)
+        events = list(queue.storage.events())
+        verify(events, accepted=jobs, offered=jobs, jobs=queue.storage.find(), drained=True)
+        check_runs(crew, events)
+        assert crew.killed
+        assert any(end.why.outcome == LOST for end in ends(events).values())
+    return crew
+
+
+def test_sqlite_workers_killed_at_random_lose_no_job(tmp_path: Path) -> None:
+    """Three processes on one file, killed and replaced until all is done, do every job."""
+    prove(tmp_path, f"sqlite:///{tmp_path}/jobs.db", 300)
+
+
+def test_postgres_workers_killed_at_random_lose_no_job(tmp_path: Path, postgres: str, schema: str) -> None:
+    """Three processes on one server, killed and replaced until all is done, do every job."""
+    prove(tmp_path, f"{postgres}&schema={schema}", 300)
+
+
+@pytest.mark.soak
+def test_sqlite_workers_killed_for_minutes_lose_no_job(tmp_path: Path) -> None:
+    """The same at length."""
+    crew = prove(tmp_path, f"sqlite:///{tmp_path}/jobs.db", 5_000)
+    assert len(crew.killed) > 30
+
+
+@pytest.mark.soak
+def test_postgres_workers_and_server_killed_for_minutes_lose_no_job(
+    tmp_path: Path, make_server: Callable[[], PostgresServer], schema: str
+) -> None:
+    """The same at length, on a server that is killed now and then as well."""
+    with make_server() as server:
+        rounds = 0
+
+        def disturb() -> None:
+            nonlocal rounds
+            rounds += 1
+            if rounds % 25 == 0:
+                server.kill()
+                server.start()
+
+        crew = prove(tmp_path, f"{server.dsn}&schema={schema}", 5_000, disturb)
+        assert len(crew.killed) > 30
+        assert rounds > 25
