@@ -14,7 +14,7 @@ import pandas as pd
 
 from jobsim.analysis.measure import Scale
 from jobsim.analysis.measures import MEASURES
-from jobsim.analysis.quantiles import quantile_interval
+from jobsim.analysis.quantiles import checked_percents, quantile_interval
 from jobsim.analysis.sequences import sequence_interval, sequential_difference
 from jobsim.analysis.splits import split, split_in_words
 from jobsim.analysis.statistics import (
@@ -133,13 +133,13 @@ def quantiles(
     """Return the quantiles of one measure over the runs of each policy, with bounds by order statistics.
 
     Raises:
-        ConfigError: no such measure.
+        ConfigError: no such measure, or a percentage that is none.
     """
     check_ci(ci)
     [name] = chosen(measure)
     rows = [
         (label, percent, *quantile_interval(runs.loc[runs["policy"] == label, name], percent / 100, ci)[:3])
-        for label, percent in product(policies(runs), percents)
+        for label, percent in product(policies(runs), checked_percents(percents))
     ]
     return pd.DataFrame(rows, columns=["policy", "percent", name, "low", "high"])
 

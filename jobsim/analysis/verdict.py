@@ -9,6 +9,7 @@ from jobsim.analysis.splits import share, split, split_in_words, split_sentences
 from jobsim.analysis.summary import (
     asked_precision,
     censored,
+    check_ci,
     imprecise,
     interval,
     policies,
@@ -23,6 +24,7 @@ def verdict(runs: pd.DataFrame, ci: float = 0.95) -> str:
     Policies are judged by the share of jobs that succeed, not by dead letters: a policy that has not
     given up yet has none. Those that cannot be told apart are then judged by their p95 latency.
     """
+    check_ci(ci)
     labels, replications = policies(runs), runs["replication"].nunique()
     if not runs["jobs"].any():
         return "No job arrived in any run, so there is nothing to compare: look at arrivals and horizon."
@@ -67,6 +69,7 @@ def best(runs: pd.DataFrame, measure: str, among: list[str], ci: float = 0.95) -
 
 def winner(runs: pd.DataFrame, ci: float = 0.95) -> str:
     """Return the policy that the verdict prefers: the fastest of those under which most jobs succeed."""
+    check_ci(ci)
     leaders = best(runs, "success_rate", policies(runs), ci)
     return best(runs, "latency_p95_s", leaders, ci)[0]
 

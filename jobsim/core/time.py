@@ -140,8 +140,10 @@ def instant(moment: datetime) -> Instant:
     """Return an aware `moment` as an `Instant`.
 
     Raises:
-        ConfigError: `moment` has no time zone.
+        ConfigError: `moment` is no datetime, or has no time zone.
     """
+    if not isinstance(moment, datetime):
+        raise ConfigError(f"{moment!r} is no datetime; give one with a time zone")
     if moment.tzinfo is None:
         raise ConfigError(f"{moment!r} has no time zone; add tzinfo=datetime.UTC")
     return Instant((moment - _EPOCH) // timedelta(microseconds=1))

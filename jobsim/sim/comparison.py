@@ -91,7 +91,7 @@ class Comparison:
         values of runs and hold for any distribution; they are infinite where there are too few runs.
 
         Raises:
-            ConfigError: no such measure.
+            ConfigError: no such measure, or a percentage that is none.
         """
         return summary.quantiles(self.runs, measure, percents, ci)
 

@@ -224,8 +224,9 @@ def judged(runs: "pd.DataFrame", expectations: Iterable[Expectation], ci: float 
     Each is judged for itself: of twenty that lie on their bound, one is called broken or kept by chance.
     Expectations of policies that have no runs are left out.
     """
-    from jobsim.analysis.summary import interval, policies
+    from jobsim.analysis.summary import check_ci, interval, policies
 
+    check_ci(ci)
     pairs = [
         (expectation, label)
         for expectation in expectations

@@ -88,6 +88,7 @@ def _wanted(
         raise ConfigError(
             f"replications: a precision is first looked at after {_FEWEST} or more; not {replications}"
         )
+    check_count(max_replications, "max_replications")
     if max_replications < replications:
         raise ConfigError(
             f"max_replications: must be at least replications ({replications}); not {max_replications!r}"
@@ -143,14 +144,14 @@ def watched(done: Iterable[T], total: int, name: str, *, progress: bool | None) 
     yield from tqdm(done, total=total, desc=name, unit="run", disable=disable)
 
 
-def check_count(replications: object) -> None:
-    """Refuse a number of replications that is not a whole number from 1.
+def check_count(replications: object, name: str = "replications") -> None:
+    """Refuse a number of replications that is not a whole number from 1; `name` is what errors call it.
 
     Raises:
         ConfigError: it is not.
     """
     if not isinstance(replications, int) or isinstance(replications, bool) or replications < 1:
-        raise ConfigError(f"replications: must be a whole number, at least 1; not {replications!r}")
+        raise ConfigError(f"{name}: must be a whole number, at least 1; not {replications!r}")
 
 
 def check_jobs(n_jobs: object) -> None:

@@ -9,10 +9,10 @@ import pandas as pd
 from jobsim.analysis import frames
 from jobsim.analysis.curves import Curves, Profiles
 from jobsim.analysis.measures import MEASURES, measures
-from jobsim.analysis.quantiles import quantile_interval
+from jobsim.analysis.quantiles import checked_percents, quantile_interval
 from jobsim.analysis.report import card
 from jobsim.analysis.series import SteadyState, steady_state
-from jobsim.analysis.summary import HEADLINE, in_words, table_of_runs
+from jobsim.analysis.summary import HEADLINE, check_ci, in_words, table_of_runs
 from jobsim.core.events import EventLog
 from jobsim.core.time import SECOND
 from jobsim.sim.pictures import RunPlots
@@ -84,11 +84,14 @@ class SimResult:
         Jobs that never succeeded count as infinitely late. The bounds are ordered latencies and exact for
         jobs that are independent of each other; those of one run share queues and outages, so that the truth
         may lie further off. compare() shows how far runs differ.
+
+        Raises:
+            ConfigError: a percentage or a confidence level that is none.
         """
-        jobs = self.jobs
-        late = jobs["latency_s"].fillna(math.inf)
-        rows = [quantile_interval(late, percent / 100, ci)[:3] for percent in percents]
-        index = pd.Index(list(percents), name="percent")
+        check_ci(ci)
+        given, late = checked_percents(percents), self.jobs["latency_s"].fillna(math.inf)
+        rows = [quantile_interval(late, percent / 100, ci)[:3] for percent in given]
+        index = pd.Index(given, name="percent")
         return pd.DataFrame(rows, index=index, columns=["latency_s", "low", "high"])
 
     def steady_state(self, measure: str, ci: float = 0.95) -> SteadyState:

@@ -1,5 +1,6 @@
 """One scenario, one policy, one run."""
 
+from jobsim.core.backoff import Backoff
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.policy import RetryPolicy
 from jobsim.policies import PRESETS
@@ -48,6 +49,11 @@ def policy_of(scenario: Scenario, policy: object) -> RetryPolicy:
     known = {**PRESETS, **scenario.policies}
     if isinstance(policy, str) and policy in known:
         return known[policy]
+    if isinstance(policy, Backoff) and not isinstance(policy, type):
+        raise ConfigError(
+            f"{policy!r} is a backoff; a policy says how many attempts, too: "
+            f"RetryPolicy({policy!r}, max_attempts=8)"
+        )
     hint = did_you_mean(policy, known) if isinstance(policy, str) else ""
     raise ConfigError(f"no policy is called {policy!r}{hint}; there are: {', '.join(known)}")
 

@@ -58,6 +58,8 @@ def record(
 ) -> Recording:
     """Run `scenario` once as `simulate` does, with its events in a file at `path` and not in memory.
 
+    The file has a format of jobsim's own, which `Recording.result`, `fit_history` and ``jobsim fit`` read.
+
     On the memory store, what is kept grows with the jobs that are not final, not with the run; but the calls
     of dependencies are kept.
 

@@ -21,7 +21,9 @@ from jobsim.analysis.summary import (
     told_apart,
     until_precise,
 )
+from jobsim.analysis.verdict import verdict, winner
 from jobsim.core.errors import ConfigError
+from jobsim.sim.expectations import judged
 
 Table = Callable[..., pd.DataFrame]
 
@@ -53,8 +55,12 @@ def test_summary_bounds_a_share_that_was_never_seen(table: Table) -> None:
 @pytest.mark.parametrize("ci", [0, 1, 95, -0.5, float("nan")])
 def test_summary_refuses_a_level_that_is_none(table: Table, ci: float) -> None:
     """A confidence level lies between 0 and 1."""
+    runs = table({"a": {}, "b": {}}, 3)
+    for claim in (summary, verdict, winner):
+        with pytest.raises(ConfigError, match="between 0 and 1"):
+            claim(runs, ci=ci)
     with pytest.raises(ConfigError, match="between 0 and 1"):
-        summary(table({"a": {}}, 3), ci=ci)
+        judged(runs, (), ci)
 
 
 def test_summary_refuses_an_unknown_measure(table: Table) -> None:
@@ -155,6 +161,13 @@ def test_precision_of_runs_that_do_not_differ_is_not_waited_for(table: Table) ->
     """Without retries there is one attempt a job in every run; a hundred more would tell nothing else."""
     runs = table({"a": {"attempts_per_job": 1.0}, "b": {}}, 10).assign(attempts_per_job=1.0)
     assert imprecise(until_precise(runs, {"attempts_per_job": 0.05})) == []
+
+
+@pytest.mark.parametrize("percent", [0, 100, 250, float("nan")])
+def test_quantiles_refuse_a_percentage_that_is_none(table: Table, percent: float) -> None:
+    """There is no 250th percentile, nor bounds of the first and the last."""
+    with pytest.raises(ConfigError, match="between 0 and 100"):
+        quantiles(table({"a": {}}, 21), "latency_p50_s", [50, percent])
 
 
 def test_quantiles_are_of_runs(table: Table) -> None:

@@ -120,6 +120,11 @@ def test_compare_takes_a_single_policy(one: Any) -> None:
         ({"replications": 10, "precision": 5}, "precision: the half width of success_rate relative to its"),
         ({"replications": 10, "precision": {"latency": 0.1}}, "no measure is called 'latency'"),
         ({"replications": 9, "precision": 0.1}, "first looked at after 10 or more; not 9"),
+        ({"policies": [policies.oban.backoff]}, r"is a backoff; .*RetryPolicy\(Exponential\("),
+        (
+            {"replications": 20, "precision": 0.1, "max_replications": 30.5},
+            "max_replications: must be a whole",
+        ),
         ({"replications": 20, "precision": 0.1, "max_replications": 10}, r"at least replications \(20\)"),
     ],
 )

@@ -134,3 +134,6 @@ def test_quantiles_of_a_run_have_bounds(result: SimResult) -> None:
     assert (found["low"] < found["latency_s"]).all()
     assert (found["latency_s"] < found["high"]).all()
     assert simulate(SCENARIO, "none").quantiles([99.9])["high"].tolist() == [math.inf]
+    assert result.quantiles(iter([50, 95])).equals(found)
+    with pytest.raises(ConfigError, match="between 0 and 100"):
+        result.quantiles([950])

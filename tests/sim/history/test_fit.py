@@ -297,6 +297,8 @@ def test_what_is_no_log_is_refused(tmp_path: Path) -> None:
         fit_history(f"sqlite:///{tmp_path}/none.db")
     with pytest.raises(ConfigError, match=r"has no time zone"):
         fit_history(EventLog(), since=datetime(2026, 1, 1))  # noqa: DTZ001
+    with pytest.raises(ConfigError, match=r"'2026-01-01' is no datetime"):
+        fit_history(EventLog(), since="2026-01-01")  # type: ignore[arg-type]  # what a caller may get wrong
 
 
 def test_workers_can_be_named() -> None:
