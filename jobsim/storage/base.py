@@ -48,7 +48,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from jobsim.core.decide import LOST, Decision, Settlement
-from jobsim.core.errors import ConfigError, KeyTaken
+from jobsim.core.errors import ConfigError, KeyTaken, StorageError
 from jobsim.core.events import Event
 from jobsim.core.guards import Tally
 from jobsim.core.job import Job, JobId, Lease, NewJob, QueueDepth, State, WorkerId
@@ -94,6 +94,18 @@ def check_final(states: Sequence[State]) -> None:
         if state not in FINAL:
             final = ", ".join(state.value for state in State if state in FINAL)
             raise ConfigError(f"jobs that are {state.value} cannot be pruned; only those that are {final}")
+
+
+def outdated(where: str, version: int, known: int) -> StorageError:
+    """Return the error where a schema is older than the `known` one, or missing (0), and is to stay so."""
+    if not version:
+        return StorageError(
+            f"{where} does not hold jobsim's tables; see that the names are right; a worker makes them"
+        )
+    return StorageError(
+        f"{where} has schema {version}, and this jobsim knows {known}; jobsim migrate brings it up to date, "
+        f"and so does a worker that starts; processes of an older jobsim cannot open it after that"
+    )
 
 
 class Watch(Protocol):

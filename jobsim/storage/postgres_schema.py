@@ -6,6 +6,7 @@ from typing import Final, LiteralString
 from psycopg.sql import SQL, Identifier
 
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign
+from jobsim.storage.base import outdated
 from jobsim.storage.postgres_session import Connection, Cursor
 from jobsim.storage.postgres_statements import migrations
 
@@ -47,12 +48,11 @@ def prepare(connection: Connection, schema: str, tag: int, where: str, *, create
             f"jobsim needs 13 or later"
         )
     scripts = migrations(schema)
-    if _version(connection, schema, where, len(scripts)) == len(scripts):
+    version = _version(connection, schema, where, len(scripts))
+    if version == len(scripts):
         return
     if not create:
-        raise StorageError(
-            f"{where} does not hold jobsim's tables; see that the names are right; a worker makes them"
-        )
+        raise outdated(where, version, len(scripts))
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock($1::int, $2::int)", (tag, _MIGRATING))
         version = _version(connection, schema, where, len(scripts))

@@ -100,26 +100,26 @@ class Database:
             find(self.path, create=create)
             enter_apsw(self, self.path)
         try:
-            connection = self._opened()
+            connection = self._opened(create=create)
         except BaseException:
             leave_apsw(self)
             raise
         self.cursor = connection.cursor()
         self._connection = connection
 
-    def _opened(self) -> apsw.Connection:
+    def _opened(self, *, create: bool) -> apsw.Connection:
         if self.path != MEMORY:
             recognise(self.path, self._vfs, shared=self._shared)
         flags = apsw.SQLITE_OPEN_READWRITE
         connection = apsw.Connection(self.path, flags, self._vfs or None, statementcachesize=512)
         try:
-            self._set_up(connection)
+            self._set_up(connection, create=create)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _set_up(self, connection: apsw.Connection) -> None:
+    def _set_up(self, connection: apsw.Connection, *, create: bool) -> None:
         connection.set_busy_timeout(max(1, self._patience // MILLISECOND // _TRIES))
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         # Without it, SQLite plans a query that is bound to other values anew, in the hope of a better plan.
@@ -127,7 +127,7 @@ class Database:
         connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
         for name, value in {**_SETTINGS, "synchronous": _EXTRA}.items():
             connection.pragma(name, value)
-        migrate(connection, self.path, shared=self._shared)
+        migrate(connection, self.path, create=create, shared=self._shared)
         if self.path != MEMORY:
             _switch_to_wal(connection)
             connection.set_wal_hook(self._wal.count)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import apsw
 
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign, StorageFull
+from jobsim.storage.base import outdated
 from jobsim.storage.mounts import mounts, network_file_system
 from jobsim.storage.rows import Row
 from jobsim.storage.sqlite_copies import identity
@@ -141,17 +142,21 @@ def _has_our_tables(path: str, vfs: str, *, in_wal: bool) -> bool:
         connection.close()
 
 
-def migrate(connection: apsw.Connection, path: str, *, shared: bool = False) -> None:
+def migrate(connection: apsw.Connection, path: str, *, create: bool = True, shared: bool = False) -> None:
     """Bring the schema up to date, in one transaction that one process makes while the others wait.
 
     The marks in the header of a file that is `shared` belong to the application.
 
     Raises:
         StorageForeign: it is newer, or older than the first that was released.
+        StorageError: there is something to `create`, and that is not wanted.
     """
     cursor = connection.cursor()
-    if version(cursor, path) == NEWEST:
+    before = version(cursor, path)
+    if before == NEWEST:
         return
+    if not create:
+        raise outdated(path, before, NEWEST)
     cursor.execute("BEGIN IMMEDIATE")
     try:
         before = version(cursor, path)

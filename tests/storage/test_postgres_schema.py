@@ -49,6 +49,8 @@ def test_first_schema_is_brought_up_to_date(postgres: str, schema: str, ask: Ask
     storage.close()
     ask(f"DROP TABLE {schema}.guard, {schema}.paused")
     ask(f"UPDATE {schema}.jobsim_schema SET version = 1")
+    with pytest.raises(StorageError, match=r"has schema 1, and this jobsim knows \d+; jobsim migrate"):
+        PostgresStorage(postgres, schema=schema, create=False)
     storage = PostgresStorage(postgres, schema=schema)
     limits = {Scope(By.KIND, "mail"): Limit(budget=Budget())}
     storage.set_limits(limits)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobsim.core.budget import Budget
-from jobsim.core.errors import StorageForeign
+from jobsim.core.errors import StorageError, StorageForeign
 from jobsim.core.limits import By, Limit, Scope
 from jobsim.storage.sqlite import SqliteStorage
 from jobsim.storage.sqlite_file import APPLICATION_ID
@@ -47,6 +47,9 @@ def test_file_of_the_first_schema_is_brought_up_to_date(path: Path) -> None:
             "DROP TABLE jobsim_guard; DROP TABLE jobsim_paused; UPDATE jobsim_schema SET version = 1"
         )
         other.pragma("user_version", 1)
+    for _ in range(2):  # it is left as it is
+        with pytest.raises(StorageError, match=r"has schema 1, and this jobsim knows \d+; jobsim migrate"):
+            SqliteStorage(path, create=False)
     storage = SqliteStorage(path)
     limits = {Scope(By.KIND, "mail"): Limit(budget=Budget())}
     storage.set_limits(limits)
@@ -149,3 +152,13 @@ def test_version_is_the_tables_word(path: Path) -> None:
     with bare(path) as other:
         other.pragma("user_version", 99)
     SqliteStorage(path).close()
+
+
+def test_file_of_an_application_gets_no_tables_unless_asked(path: Path) -> None:
+    """Who only looks for jobs in a file that is shared changes nothing of it."""
+    with bare(path) as other:
+        other.execute("CREATE TABLE invoice (id)")
+    with pytest.raises(StorageError, match="does not hold jobsim's tables"):
+        SqliteStorage(path, shared=True, create=False)
+    with bare(path) as other:
+        assert other.execute("SELECT name FROM sqlite_schema").fetchall() == [("invoice",)]
