@@ -15,7 +15,8 @@ from typing import Final
 from jobsim.core.backoff import Exponential
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import SECOND, Duration, Instant
-from jobsim.runtime.live import now
+from jobsim.live.processes import ended_by
+from jobsim.runtime.live import elapsed
 
 LIFELINE: Final = "JOBSIM_LIFELINE"
 """Names the file descriptor whose end tells a worker process that its supervisor is gone."""
@@ -78,7 +79,7 @@ class Supervisor:
         return self._code
 
     def _start(self, place: _Place, lifeline: int) -> None:
-        place.due, place.began = None, now()
+        place.due, place.began = None, elapsed()
         # Of a session of its own: Ctrl-C is for the supervisor, who passes it on once.
         process = subprocess.Popen(  # noqa: S603  # the command that this process was started by
             self.command,
@@ -95,7 +96,7 @@ class Supervisor:
         """Wait for the next thing to happen, and do what is to be done then."""
         due = min((place.due for place in places if place.due is not None), default=None)
         try:
-            event = self._ends.get(timeout=None if due is None else max(0.0, (due - now()) / SECOND))
+            event = self._ends.get(timeout=None if due is None else max(0.0, (due - elapsed()) / SECOND))
         except Empty:
             event = None
         if event is not None:
@@ -105,24 +106,32 @@ class Supervisor:
         for place in places:
             if self._signals:
                 place.due = None
-            elif place.due is not None and place.due <= now():
-                self._start(place, lifeline)
+            elif place.due is not None and place.due <= elapsed():
+                self._start_again(place, lifeline)
+
+    def _start_again(self, place: _Place, lifeline: int) -> None:
+        try:
+            self._start(place, lifeline)
+        except OSError as error:  # what the system has too little of just now it may have later
+            self._start_later(place, f"could not be started: {error}")
 
     def _ended(self, place: _Place, code: int, places: Sequence[_Place]) -> None:
         if self._signals or code == 0:
             # One that had not yet begun to work is ended by the signal itself.
             self._code = max(self._code, 0 if code == -signal.SIGTERM else abs(code))
             return
-        how = f"exited with code {code}" if code > 0 else f"was ended by {signal.Signals(-code).name}"
         if code in self.unusable:
-            _log.error("worker process %d %s; all are stopped", place.number, how)
+            _log.error("worker process %d %s; all are stopped", place.number, ended_by(code))
             self._code = code
             self._stop(places)
             return
-        place.deaths = 1 if now() - place.began > _SETTLED else place.deaths + 1
+        self._start_later(place, ended_by(code))
+
+    def _start_later(self, place: _Place, how: str) -> None:
+        place.deaths = 1 if elapsed() - place.began > _SETTLED else place.deaths + 1
         jitter = self._streams.stream(Purpose.JITTER, place.number, place.deaths)
         place.delay = _DELAYS.delay(place.deaths, place.delay, jitter)
-        place.due = Instant(now() + place.delay)
+        place.due = Instant(elapsed() + place.delay)
         _log.warning("worker process %d %s; another starts in %s", place.number, how, place.delay)
 
     def _stop(self, places: Sequence[_Place]) -> None:
@@ -140,7 +149,9 @@ class Supervisor:
             self._stop(places)
 
         before: Mapping[int, object] = {
-            number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)
+            number: signal.signal(number, stop)
+            for number in (signal.SIGTERM, signal.SIGINT)
+            if signal.getsignal(number) is not signal.SIG_IGN  # as in a shell's background job
         }
         try:
             yield

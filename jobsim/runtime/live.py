@@ -21,6 +21,11 @@ def now() -> Instant:
     return Instant(time.time_ns() // 1_000)  # this is the one place that reads it
 
 
+def elapsed() -> Instant:
+    """Return how long it is since some moment in the past, by a clock that nobody sets."""
+    return Instant(time.monotonic_ns() // 1_000)  # as above
+
+
 class LiveRuntime:
     """The verbs on the event loop that runs when this is made, in that loop's thread.
 

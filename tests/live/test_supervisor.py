@@ -1,5 +1,6 @@
 """Several worker processes under a supervisor: killed, stopped, and left alone."""
 
+import errno
 import os
 import re
 import signal
@@ -8,11 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import jobsim
 from jobsim.core.job import State
+from jobsim.live.supervisor import Supervisor
 
 pytestmark = pytest.mark.live
 
@@ -138,3 +141,58 @@ def test_what_no_process_can_use_ends_them_all(start: Start, tmp_path: Path) -> 
     assert start(app="no_such_app:queue").wait(PATIENCE_S) == 2
     assert "no_such_app" in told(tmp_path)
     assert "another starts" not in told(tmp_path)
+
+
+ONCE = """
+import os, signal, sys
+from pathlib import Path
+known = Path(sys.argv[1]).exists()
+Path(sys.argv[1]).touch()
+"""
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes be replaced soon."""
+    monkeypatch.setattr("jobsim.live.supervisor._DELAYS", jobsim.Exponential(base="10ms", cap="10ms"))
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_process_that_cannot_be_started_again_is_tried_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the system refuses for a moment costs one process a while, and the others nothing."""
+    popen, calls = subprocess.Popen, []
+
+    def fail_second(*args: Any, **options: Any) -> "subprocess.Popen[bytes]":
+        calls.append(args)
+        if len(calls) == 2:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return popen(*args, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", fail_second)
+    program = ONCE + "sys.exit(0 if known else 1)"
+    assert Supervisor([sys.executable, "-c", program, str(tmp_path / "ran")], 1).run() == 0
+    assert len(calls) == 3
+    assert "could not be started" in caplog.text
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_process_may_die_of_any_signal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One that has no name is told by its number."""
+    number = signal.SIGRTMIN + 1
+    program = ONCE + f"known or os.kill(os.getpid(), {number})"
+    assert Supervisor([sys.executable, "-c", program, str(tmp_path / "ran")], 1).run() == 0
+    assert f"was ended by signal {number}" in caplog.text
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_signal_that_is_ignored_stays_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A shell's background job is not for Ctrl-C to end."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        program = ONCE + "known or os.kill(os.getppid(), signal.SIGINT) or sys.exit(1)"
+        assert Supervisor([sys.executable, "-c", program, str(tmp_path / "ran")], 1).run() == 0
+        assert "another starts in" in caplog.text
+    finally:
+        signal.signal(signal.SIGINT, before)
