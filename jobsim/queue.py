@@ -28,6 +28,8 @@ from jobsim.storage.base import Storage
 from jobsim.worker.settings import WorkerSettings, retained
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from jobsim.live.rehearsal import Rehearsal
 
 P = ParamSpec("P")
@@ -283,6 +285,20 @@ class Queue:
         """
         self._subscribers.append(subscriber)
         self._here.telemetry.add(subscriber)
+
+    def export_metrics(self, registry: "CollectorRegistry") -> None:
+        """Register Prometheus metrics with `registry`: what this process does, and how the store stands.
+
+        The store is looked at for each scrape; `jobsim worker --metrics` serves them. It needs the extra
+        ``metrics``.
+
+        Raises:
+            ImportError: prometheus-client is not installed.
+        """
+        from jobsim.live.prometheus import PrometheusMetrics
+
+        here = self._here
+        self.subscribe(PrometheusMetrics(registry, here.beside, here.telemetry))
 
     def get(self, job: JobId | str) -> Job:
         """Return a job as it stands, by its id or the text of it.

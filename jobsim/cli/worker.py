@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from jobsim.cli.logs import Format, Level, announce, log_to_stderr
+from jobsim.cli.metrics import LAST_PORT, check_ports, metrics_served
 from jobsim.cli.options import App, Queues, flag, option, usage, wait
 from jobsim.cli.output import counted
 from jobsim.cli.program import ExitCode
@@ -53,16 +54,29 @@ def worker(  # noqa: PLR0913  # each is an option of its own
         Format,
         option("--log-format", metavar="FORMAT", help="text, or json: one object a line."),
     ] = Format.TEXT,
+    metrics: Annotated[
+        int | None,
+        option(
+            "--metrics",
+            min=1,
+            max=LAST_PORT,
+            metavar="PORT",
+            help="Serve Prometheus metrics on 127.0.0.1; each of several processes has the next port.",
+        ),
+    ] = None,
 ) -> None:
     """Run the jobs of an app's queue until stopped.
 
     SIGTERM and SIGINT end it in order: nothing new is claimed, running jobs may finish, the rest goes back.
     Of several processes one that dies is replaced.
     """
-    from jobsim.live.supervisor import Supervisor, follow_supervisor, is_supervised
+    from jobsim.live.supervisor import Supervisor, follow_supervisor, is_supervised, place
     from jobsim.runtime.live import now
 
     log_to_stderr(log_level, log_format)
+    if metrics is not None:
+        check_ports(metrics, processes)
+        metrics += place() - 1
     if processes > 1 and not is_supervised():
         command = [sys.executable, "-m", "jobsim", *sys.argv[1:]]
         raise typer.Exit(Supervisor(command, processes, frozenset({ExitCode.USAGE})).run())
@@ -75,11 +89,11 @@ def worker(  # noqa: PLR0913  # each is an option of its own
         "poll": poll,
         "shutdown_timeout": shutdown_timeout,
     }
-    with queue, usage():
+    with queue, usage(), metrics_served(queue, metrics) as address:
         live = queue.worker(
             burst=burst, **{name: value for name, value in chosen.items() if value is not None}
         )
-        announce(_description(app, queue, live), log_format)
+        announce(_description(app, queue, live, address), log_format)
         follow_supervisor(live.stop)
         began = now()
         try:
@@ -90,7 +104,7 @@ def worker(  # noqa: PLR0913  # each is an option of its own
         raise typer.Exit(ExitCode.INTERRUPTED)
 
 
-def _description(app: str, queue: "Queue", live: "LiveWorker") -> str:
+def _description(app: str, queue: "Queue", live: "LiveWorker", metrics: str | None) -> str:
     """Return what the worker works on, and how."""
     settings = live.settings
     at_a_time = counted(settings.slots, "job", "jobs")
@@ -99,6 +113,7 @@ def _description(app: str, queue: "Queue", live: "LiveWorker") -> str:
         f"Worker {live.name} runs the jobs of {app} on {queue!r}",
         *([f"  {caveat}"] if caveat else ()),
         f"  queues: {', '.join(settings.queues)}; {at_a_time} at a time; lease {settings.lease}",
+        *([f"  metrics: {metrics}"] if metrics else ()),
         *(f"  {kind}: {_policy(handler)}" for kind, handler in sorted(queue.handlers.items())),
         "It stops once no job is due." if settings.burst else "Ctrl-C stops it; once more, at once.",
     ]

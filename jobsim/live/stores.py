@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Collection
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -161,6 +162,16 @@ class Presence:
                 self._store = self._opened()
                 self._clock = clock_of(self._store)
             return self._store
+
+    def beside(self) -> AbstractContextManager[Storage]:
+        """Return the store for a look that may take long: calls of others do not wait for it.
+
+        Raises:
+            StorageError: it cannot be opened.
+        """
+        if isinstance(self.where, Address) and self.where.path is not None:
+            return closing(self.where.open(create=False))
+        return nullcontext(self.open())
 
     def check(self) -> None:
         """Refuse to go on after the end.

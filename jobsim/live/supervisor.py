@@ -21,6 +21,9 @@ from jobsim.runtime.live import elapsed
 LIFELINE: Final = "JOBSIM_LIFELINE"
 """Names the file descriptor whose end tells a worker process that its supervisor is gone."""
 
+PLACE: Final = "JOBSIM_PLACE"
+"""Names which of its supervisor's processes one is, from 1; another that replaces it is the same."""
+
 _DELAYS: Final = Exponential(base="1s", cap="30s", jitter="equal")
 _SETTLED: Final = Duration(60 * SECOND)
 """A process that has lived for this long died of something new."""
@@ -83,7 +86,7 @@ class Supervisor:
         # Of a session of its own: Ctrl-C is for the supervisor, who passes it on once.
         process = subprocess.Popen(  # noqa: S603  # the command that this process was started by
             self.command,
-            env={**os.environ, LIFELINE: str(lifeline)},
+            env={**os.environ, LIFELINE: str(lifeline), PLACE: str(place.number)},
             pass_fds=[lifeline],
             start_new_session=True,
         )
@@ -163,6 +166,11 @@ class Supervisor:
 def is_supervised() -> bool:
     """Return whether a supervisor has started this process."""
     return LIFELINE in os.environ
+
+
+def place() -> int:
+    """Return which of its supervisor's processes this is, from 1; 1 where there is no supervisor."""
+    return int(os.environ.get(PLACE, "1"))
 
 
 def follow_supervisor(stop: Callable[[], None]) -> None:
