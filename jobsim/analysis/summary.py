@@ -14,7 +14,7 @@ import pandas as pd
 
 from jobsim.analysis.measure import Scale
 from jobsim.analysis.measures import MEASURES
-from jobsim.analysis.quantiles import checked_percents, quantile_interval
+from jobsim.analysis.quantiles import checked_percents, quantile_interval, quantile_sequence
 from jobsim.analysis.sequences import sequence_interval, sequential_difference
 from jobsim.analysis.splits import split, split_in_words
 from jobsim.analysis.statistics import (
@@ -137,8 +137,9 @@ def quantiles(
     """
     check_ci(ci)
     [name] = chosen(measure)
+    suited = quantile_sequence if asked_precision(runs) else quantile_interval
     rows = [
-        (label, percent, *quantile_interval(runs.loc[runs["policy"] == label, name], percent / 100, ci)[:3])
+        (label, percent, *suited(runs.loc[runs["policy"] == label, name], percent / 100, ci)[:3])
         for label, percent in product(policies(runs), checked_percents(percents))
     ]
     return pd.DataFrame(rows, columns=["policy", "percent", name, "low", "high"])

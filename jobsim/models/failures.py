@@ -92,8 +92,8 @@ class Brownout(Failure):
 class Permanent(Failure):
     """Jobs that can never succeed: every attempt fails, of a `share` of all jobs.
 
-    Which jobs those are is decided once a job. Poison pills that take their workers with them are such
-    jobs whose fault `kills`.
+    Which jobs those are is decided once a job, however often its client enqueues it. Poison pills that take
+    their workers with them are such jobs whose fault `kills`.
     """
 
     of_job: ClassVar[bool] = True

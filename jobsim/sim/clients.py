@@ -134,6 +134,7 @@ class _Client:
             again = resubmission(new.id, number, now)
             sent.append(again)
             self._clients.submissions.resubmitted[again] = new.id
+            self._stage.draws.again(again.key, new.id.key)
             await self._submit(new._replace(id=again, run_at=now))
 
     async def _any_succeeded(self, sent: list[JobId]) -> bool:

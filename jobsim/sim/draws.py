@@ -16,7 +16,7 @@ Numbers = Callable[[int, int], Sequence[float]]
 
 
 class Draw(NamedTuple):
-    """A number that is drawn: for each attempt, or once for all attempts of a job.
+    """A number that is drawn: for each attempt, or once for all attempts of a job, however often enqueued.
 
     With `placed` it is that of a job of this kind, with its place among those of the kind, from 1, added; no
     place for a job that was not foreseen.
@@ -37,6 +37,11 @@ class Draws:
         self._streams = streams
         self._ahead: dict[tuple[Draw, ...], dict[int, tuple[float, ...]]] = {}
         self._places: dict[str, dict[int, int]] = {}
+        self._originals: dict[int, int] = {}
+
+    def again(self, key: int, original: int) -> None:
+        """Let the job with `key` stand for another: what is a job's own is that of the `original`."""
+        self._originals[key] = original
 
     def numbers(self, drawn: tuple[Draw, ...]) -> Numbers:
         """Return what gives a number for each of `drawn`."""
@@ -54,10 +59,13 @@ class Draws:
 
     def _number(self, draw: Draw) -> Callable[[int, int], float]:
         number = self._streams.numbers(draw.purpose)
+        if not draw.of_job:
+            return number
+        original = self._originals.get
         if draw.placed is None:
-            return (lambda key, _: number(key)) if draw.of_job else number
-        places = self._places.setdefault(draw.placed, {})
-        return lambda key, attempt: places.get(key, 0) + number(key, 0 if draw.of_job else attempt)
+            return lambda key, _: number(original(key, key))
+        place = self._places.setdefault(draw.placed, {}).get
+        return lambda key, _: place(original(key, key), 0) + number(original(key, key))
 
     def foresee(self, drawn: tuple[Draw, ...], keys: NDArray[np.uint64]) -> None:
         """Draw the numbers of the first attempts of the jobs with `keys`."""

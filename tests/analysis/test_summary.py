@@ -143,6 +143,9 @@ def test_runs_that_were_looked_at_have_wider_intervals(table: Table) -> None:
         differences(r, "a", measures="latency_p50_s")["p_value"].item() for r in (runs, peeked)
     )
     assert p_fixed < p_sequential < 0.05
+    once, often = (quantiles(r, "latency_p50_s", [50]) for r in (runs, peeked))
+    assert (often["low"] < once["low"]).all()
+    assert (once["high"] < often["high"]).all()
     assert asked_precision(runs) == {}
 
 

@@ -1,5 +1,6 @@
 """Those who enqueue: what they offer, what is acknowledged, and what they enqueue again."""
 
+from jobsim.analysis.arrays import History
 from jobsim.core.events import fold
 from jobsim.core.ids import originals
 from jobsim.core.job import State
@@ -9,6 +10,7 @@ from jobsim.models import (
     CallFailures,
     Constant,
     Deterministic,
+    InOrder,
     Outage,
     Partition,
     Permanent,
@@ -73,6 +75,24 @@ def test_measures_tell_original_from_resubmitted() -> None:
     again = play(service=Constant(value="10s"), resubmit=Resubmit(after="11s", times=2))
     row = SimResult(again).runs.iloc[0]
     assert (row["jobs"], row["resubmitted"], row["duplicate_successes"]) == (60, 0, 0)
+
+
+def test_what_can_never_succeed_does_not_when_it_is_enqueued_again() -> None:
+    """A resubmitted job is poison where its original is, and takes as long as that is recorded to take."""
+    ran = play(failures=(Permanent(share=0.5),), resubmit=Resubmit(after="15s", times=3), max_attempts=1)
+    assert ran.submissions is not None
+    succeeded = {id_ for id_, standing in fold(ran.log).items() if standing.state is State.SUCCEEDED}
+    assert 20 < len(succeeded) < 40
+    assert not succeeded & set(ran.submissions.resubmitted)
+    places = InOrder(values=[f"{n}s" for n in range(1, 61)])
+    late = play(service=places, resubmit=Resubmit(after="5s", times=1), max_attempts=1)
+    assert late.submissions is not None
+    attempts = History.of(late.log).attempts
+    took = dict(zip(attempts.job.tolist(), (attempts.ended - attempts.started).tolist(), strict=True))
+    number = {id_: place for place, id_ in enumerate(late.log.jobs)}
+    again = late.submissions.resubmitted
+    assert len(again) > 40
+    assert all(took[number[id_]] == took[number[first]] for id_, first in again.items())
 
 
 def test_run_goes_on_while_a_client_may_enqueue() -> None:
