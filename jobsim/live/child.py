@@ -7,6 +7,8 @@ import runpy
 import signal
 import socket
 import threading
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
 from operator import attrgetter
@@ -30,17 +32,26 @@ SCRIPT: Final = "__jobsim_main__"
 def serve(number: int, level: int) -> None:
     """Make the attempts asked for on the socket `number`, and log to stderr from `level` on."""
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    for name in (signal.SIGINT, signal.SIGTERM):
-        # They are for the worker, which lets attempts end; a group of processes gets them all the same.
-        signal.signal(name, lambda *_: None)
+    # Signals are for the worker, which lets attempts end; a group of processes gets them all the same.
+    heeded = {name: signal.signal(name, lambda *_: None) for name in (signal.SIGINT, signal.SIGTERM)}
     requests: SimpleQueue[str] = SimpleQueue()
-    # What a handler starts must not keep the socket open: its end is how the worker hears of ours.
     connection = socket.socket(fileno=number)
     connection.set_inheritable(False)
-    os.register_at_fork(after_in_child=partial(os.close, number))
+    os.register_at_fork(after_in_child=partial(_let_go, connection, heeded))
     threading.Thread(target=_listen, args=(connection, requests), daemon=True).start()
     while True:
         connection.sendall(_made(Request.of(requests.get())).encode())
+
+
+def _let_go(connection: socket.socket, heeded: Mapping[signal.Signals, Any]) -> None:
+    """Have a fork that a handler has made heed signals, and neither answer in our place nor hold the socket.
+
+    The socket's end is how the worker hears of ours.
+    """
+    for name, handler in heeded.items():
+        signal.signal(name, handler)
+    with suppress(OSError):  # a fork's fork
+        os.close(connection.detach())
 
 
 def _listen(connection: socket.socket, requests: "SimpleQueue[str]") -> None:

@@ -1,6 +1,7 @@
 """The store on PostgreSQL, through psycopg 3: jobs in a schema of a database, shared by all who connect."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, TypeVar, TypeVarTuple
 
@@ -129,10 +130,9 @@ class PostgresStorage:
     def _settling(
         self, work: Callable[[Session, Instant, *Ts], Callable[[], T]], now: Instant, *args: *Ts
     ) -> T:
-        try:
-            return self._database.write(work, now, *args)
-        except Guarded:  # from now on it is known
-            return self._database.write(work, now, *args)
+        while True:
+            with suppress(Guarded):  # from now on it is known, until another call finds that it is otherwise
+                return self._database.write(work, now, *args)
 
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
         """Let `leases` last until `until`, never less than before; return the ids still held."""

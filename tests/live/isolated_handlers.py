@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -98,3 +99,20 @@ def fork_and_die(path: str) -> None:
     while not Path(path).exists() or not Path(path).read_text():
         time.sleep(0.01)  # noqa: TID251  # a handler of a user's
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def return_twice(number: int) -> int:
+    """Return, in a fork as well."""
+    os.fork()
+    return number
+
+
+def end_own_process(path: str) -> int | None:
+    """Fork a process that hangs, end it by SIGTERM, and return how it ended."""
+    process = multiprocessing.get_context("fork").Process(target=hang, args=(path,))
+    process.start()
+    while not Path(path).exists():
+        time.sleep(0.01)  # noqa: TID251  # a handler of a user's
+    process.terminate()
+    process.join(5)
+    return process.exitcode

@@ -193,6 +193,18 @@ def test_what_a_handler_started_ends_with_its_process(
     eventually(lambda: all(gone(int(path.read_text())) for path in paths))
 
 
+def test_a_fork_does_not_answer(outcomes: Outcomes) -> None:
+    """A fork that a handler lets go on says nothing, and so no attempt seems to end as another did."""
+    numbers = range(4)
+    answers = outcomes("return_twice", *({"number": number} for number in numbers), timeout="30s")
+    assert answers == [Succeeded(str(number)) for number in numbers]
+
+
+def test_a_fork_heeds_signals(outcomes: Outcomes, tmp_path: Path) -> None:
+    """A handler can end the processes of its own by those that its process does not heed."""
+    assert outcomes("end_own_process", {"path": str(tmp_path / "pid")}) == [Succeeded(str(-signal.SIGTERM))]
+
+
 def test_an_attempt_that_has_answered_is_not_killed(lease: MakeLease, handlers: ModuleType) -> None:
     """Who gives an attempt up that has ended meanwhile does not meet the next one in its process."""
     children, origin = Children(), origin_of(handlers.where, "work")

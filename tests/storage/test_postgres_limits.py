@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 
+from jobsim.core.budget import Budget
 from jobsim.core.decide import Settlement
 from jobsim.core.events import Event
 from jobsim.core.job import JobId, State, WorkerId
@@ -297,3 +299,22 @@ def test_refused_settlement_leaves_no_event_of_a_pruned_job(
     with storage._database._connections.borrow() as connection:
         query = f"SELECT count(*) FROM {storage.schema}.event".encode()
         assert connection.execute(query).fetchall() == [(0,)]
+
+
+def test_settlements_find_the_budgets_whatever_others_find(
+    storage: PostgresStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that ends late, from when there were no budgets, does not make another fail."""
+    add(storage, new(1))
+    [lease] = claim(storage)
+    storage.set_limits({MAIL: Limit(budget=Budget(capacity=1, first_try=0))})
+    write, left = storage._database.write, [True, True]
+
+    def write_after_another(*args: Any) -> Any:
+        if left and left.pop():
+            storage._writes.guarded = False  # as that call has found
+        return write(*args)
+
+    monkeypatch.setattr(storage._database, "write", write_after_another)
+    assert storage.settle([Settlement(lease, retry(at(1)))], at(0)) == [True]
+    assert storage.tallies()[MAIL].purse is not None
