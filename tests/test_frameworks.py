@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg import conninfo  # noqa: TID251  # Django connects by itself
 
 from jobsim.core.job import JobId, NewJob, State
 from jobsim.core.time import Instant
@@ -88,9 +90,9 @@ def test_fastapi_handler_enqueues_once_and_tells_the_state(load: Load) -> None:
 
 
 DJANGO = """\
-import sys
+import json, sys
 from django.conf import settings
-settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "shop.db"}})
+settings.configure(DATABASES={"default": json.loads(sys.argv[1])})
 import django
 django.setup()
 from django.db import connection, transaction
@@ -113,20 +115,41 @@ with queue.testing() as rehearsal:
 """
 
 
-@pytest.mark.usefixtures("load")
-def test_django_view_enqueues_in_its_transaction(tmp_path: Path) -> None:
-    """The job is there if the view's transaction commits, and never was if it does not."""
+def views(url: str, database: dict[str, Any], place: Path) -> list[str]:
+    """Call the views of the page with Django on `database`; return what they have put on the queue."""
     pytest.importorskip("django")
-    url = f"sqlite:///{tmp_path}/shop.db?shared=true&durability=normal"
     with Queue(url) as queue:
         queue.storage.counts()
     subprocess.run(
-        [sys.executable, "-c", DJANGO],
-        env={**os.environ, "JOBSIM_URL": url, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        [sys.executable, "-c", DJANGO, json.dumps(database)],
+        env={**os.environ, "JOBSIM_URL": url, "PYTHONPATH": os.pathsep.join([str(place), *sys.path])},
         check=True,
     )
     with Queue(url) as queue:
-        assert [job.payload for job in queue.storage.find()] == ['{"order_id":1}']
+        return [job.payload for job in queue.storage.find()]
+
+
+@pytest.mark.usefixtures("load")
+def test_django_view_enqueues_in_its_transaction_on_sqlite(tmp_path: Path) -> None:
+    """The job is there if the view's transaction commits, and never was if it does not."""
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": "shop.db"}
+    url = f"sqlite:///{tmp_path}/shop.db?shared=true&durability=normal"
+    assert views(url, database, tmp_path) == ['{"order_id":1}']
+
+
+@pytest.mark.usefixtures("load")
+def test_django_view_enqueues_in_its_transaction_on_postgres(
+    tmp_path: Path, postgres: str, schema: str
+) -> None:
+    """So it is on a server."""
+    place = conninfo.conninfo_to_dict(postgres)
+    database = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": place["dbname"],
+        "HOST": place["host"],
+        "USER": place["user"],
+    }
+    assert views(f"{postgres}&schema={schema}", database, tmp_path) == ['{"order_id":1}']
 
 
 class Slow(MemoryStorage):

@@ -14,6 +14,7 @@ from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.core.transitions import Kind
 from jobsim.runtime.machine import Machine
 from jobsim.runtime.sim import World
+from jobsim.runtime.skew import SkewedRuntime
 from jobsim.storage.base import Storage
 from jobsim.storage.faulty import FaultyStorage, lose_power
 from jobsim.storage.troubles import NO_TROUBLES, Troubles
@@ -62,16 +63,30 @@ class Company:
         due = Instant(now + round(after_s * SECOND))
         self.storage.enqueue([new(number, run_at=due, **fields) for number in numbers], now)
 
-    def hire(self, name: str, troubles: Troubles = NO_TROUBLES, **settings: Any) -> Employee:
-        """Start a worker, whom no bell wakes; calls of the store take the time that `troubles` says."""
+    def hire(
+        self,
+        name: str,
+        troubles: Troubles = NO_TROUBLES,
+        wrong_s: Callable[[float], float] = lambda _: 0.0,
+        **settings: Any,
+    ) -> Employee:
+        """Start a worker, whom no bell wakes; calls of the store take the time that `troubles` says.
+
+        `wrong_s` tells by how much its clock is wrong, so many seconds after the company began.
+        """
         machine = Machine(self.world.machine())
+
+        def now() -> Instant:
+            return Instant(machine.now() + round(wrong_s(self.seconds) * SECOND))
+
         storage = FaultyStorage(self.storage, troubles, sleep=machine.owe)
         values = WorkerSettings(
             **{"slots": 1, "poll": "1s", "lease": "9s", "shutdown_timeout": "0s", **settings}
         )
         executor = _Hands(self, name, machine)
+        runtime = SkewedRuntime(machine, now)
         worker = Worker(
-            WorkerId(name), machine, storage, executor, lambda _: self._policy, Streams(1), values
+            WorkerId(name), runtime, storage, executor, lambda _: self._policy, Streams(1), values
         )
         machine.live(worker.run())
         return Employee(worker, machine)

@@ -20,6 +20,7 @@ from jobsim.queue import Queue
 from jobsim.runtime.live import now
 from jobsim.storage.base import Storage
 from jobsim.testing.conformance_base import (
+    BEGAN,
     BURY,
     SUCCEED,
     add,
@@ -103,6 +104,28 @@ def test_all_times_are_of_the_clock_that_was_handed_in(storage: Storage, year: i
     assert all(began <= event.at <= began + 120 * SECOND for event in storage.events())
 
 
+@pytest.mark.parametrize("set_back_s", [1, 90, 7_200])
+def test_clock_that_is_set_back_has_no_tick_twice(storage: Storage, set_back_s: int) -> None:
+    """Each tick of a schedule has one job, which runs once, though its time comes a second time."""
+    queue = Queue("memory://")
+    queue.periodic(every="1m", catch_up="0s")(queue.job(clean))
+    company = Company(storage, began=Instant(BEGAN + SECOND))
+    for name in ("ann", "bob"):
+        company.hire(
+            name,
+            wrong_s=lambda true: -set_back_s if true > 330 else 0,
+            poll="5s",
+            schedules=tuple(queue.schedules.values()),
+        )
+    company.play(until=610)
+    ticks = [job.run_at for job in storage.find()]
+    last = max(300, (611 - set_back_s) // 60 * 60)
+    assert ticks == [at(second) for second in range(60, last + 1, 60)]
+    claims = Counter(event.job for event in storage.events() if event.kind is Kind.CLAIM)
+    assert set(claims.values()) == {1}
+    assert len(claims) == len(ticks)
+
+
 def peak(storage: Storage, backoff: Exponential | Fixed) -> int:
     """Let 200 jobs fail in one moment; return how many of them start again within the same second."""
     company = Company(storage, {n: [Act(ERROR), Act()] for n in range(200)}, RetryPolicy(backoff))
@@ -142,6 +165,10 @@ def test_dead_letter_frees_its_place_and_its_key(storage: Storage) -> None:
     company.hire("ann", slots=3)
     company.play((10, lambda: company.enqueue(2, unique_key="k")), until=30)
     assert [company.job(n).state for n in (1, 2)] == [State.DEAD_LETTER, State.SUCCEEDED]
+
+
+def clean() -> None:
+    """Clean."""
 
 
 def double(number: int) -> int:

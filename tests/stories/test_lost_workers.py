@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Final
 
 from jobsim.core.backoff import Fixed
+from jobsim.core.decide import Settlement
 from jobsim.core.job import State
 from jobsim.core.limits import By, Limit, Scope
 from jobsim.core.policy import RetryPolicy
@@ -14,7 +15,8 @@ from jobsim.core.time import SECOND, Duration
 from jobsim.core.transitions import Kind
 from jobsim.storage.base import Storage
 from jobsim.storage.troubles import Mishap, Script, Trouble
-from jobsim.testing.conformance_base import at, job_id
+from jobsim.testing.conformance_base import SUCCEED, at, claim, job_id, lose, settle, start, stored
+from jobsim.testing.invariants import verify
 from jobsim.testing.scripted import Act
 from jobsim.worker.pool import Worker
 from tests.stories.company import DEADLY, Company
@@ -46,6 +48,28 @@ def test_worker_that_stood_still_changes_nothing_of_its_successor(storage: Stora
     assert [len(company.events(1, kind)) for kind in (Kind.CLAIM, Kind.SUCCEED)] == [2, 1]
     assert most_at_a_time(storage) == 1
     assert storage.counts()[State.SUCCEEDED] == 2
+
+
+def test_job_that_ends_while_it_is_being_rescued_stays_ended(storage: Storage) -> None:
+    """What its worker settled, after a reaper has seen the lease end and before it says so, is not undone."""
+    late = start(storage)
+    assert storage.expired(9, at(61)) == [late]
+    assert settle(storage, late, SUCCEED, now=at(61))
+    assert not settle(storage, late, lose(at(70)), now=at(62))
+    assert storage.counts()[State.SUCCEEDED] == 1
+    verify(storage.events(), jobs=storage.find(), drained=True)
+
+
+def test_job_that_was_rescued_by_another_is_not_rescued_again(storage: Storage) -> None:
+    """A list of the lost that was read before is no right to anything."""
+    lost = start(storage)
+    stale = storage.expired(9, at(61))
+    assert settle(storage, lost, lose(at(61)), now=at(61))
+    [again] = claim(storage, now=at(62))
+    assert storage.settle([Settlement(lease, lose(at(70))) for lease in stale], at(200)) == [False]
+    assert stored(storage, again.id).token == again.token
+    assert settle(storage, again, SUCCEED, now=at(201))
+    verify(storage.events(), jobs=storage.find(), drained=True)
 
 
 def test_long_job_runs_once_as_long_as_its_worker_lives(storage: Storage) -> None:

@@ -13,6 +13,7 @@ LOST: Final = "tests/stories/test_lost_workers.py"
 
 STORIES: Final = {
     "a job that ended while it was being rescued went back to its retries (River 1302)": (
+        f"{LOST}::test_job_that_ends_while_it_is_being_rescued_stays_ended",
         "tests/worker/test_reaper.py::test_reaper_that_comes_too_late_is_refused",
         "jobsim/testing/conformance_lease.py::test_expired_job_can_be_brought_back_once",
     ),
@@ -73,6 +74,7 @@ STORIES: Final = {
         "jobsim/testing/conformance_settle.py::test_stale_token_is_refused",
     ),
     "a claim that changed nothing was worked on all the same (DBOS 742)": (
+        f"{LOST}::test_job_that_was_rescued_by_another_is_not_rescued_again",
         "tests/worker/test_desk.py::test_late_settlement_after_a_lost_lease_is_refused",
         "tests/worker/test_heartbeat.py::test_heartbeat_abandons_an_attempt_whose_lease_is_lost",
         "jobsim/testing/conformance_claim.py::test_claims_of_many_threads_share_the_jobs",
@@ -114,6 +116,7 @@ STORIES: Final = {
         "tests/core/test_decide.py::test_decide_never_shortens_a_retry_after",
     ),
     "a clock that was set back had a periodic job twice (oban-py 0.6.2)": (
+        f"{CROWDS}::test_clock_that_is_set_back_has_no_tick_twice",
         "tests/worker/test_schedule.py::test_schedule_neither_doubles_nor_skips_when_the_clock_is_set",
         "tests/storage/test_postgres_live.py::test_leases_hold_between_machines_whose_clocks_differ",
     ),
