@@ -3,8 +3,8 @@
 A t interval of 95 % that is looked at after each of the runs 10 to 200 misses the mean at least once in a
 third of all cases. The sequence here is exact for normal values of unknown variance: looked at as often, it
 misses in 3 %. It relies on them: exponential values are missed in 10 % (from the 20th on in 8 %). Measures
-are means or quantiles over the many jobs of a run, which are nearer to normal. The price: 1.6 times the width
-of a t interval.
+are means or quantiles over the many jobs of a run, which are nearer to normal; shares of few jobs are not, and
+go by the jobs. The price: 1.6 times the width of a t interval.
 """
 
 import math
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from jobsim.analysis.measure import Scale
-from jobsim.analysis.statistics import Difference, Interval, known
+from jobsim.analysis.statistics import Difference, Interval, design_effect, few_events, known
 
 _NARROWEST_AT: Final = 30
 """The number of replications at which the sequence is narrowest, compared with the t interval."""
@@ -41,7 +41,7 @@ def mean_sequence(values: ArrayLike, ci: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, n)
 
 
-def share_sequence(successes: int, trials: int, ci: float = 0.95) -> Interval:
+def share_sequence(successes: float, trials: float, ci: float = 0.95) -> Interval:
     """Return the share of successes in independent trials so far, with the bounds of a confidence sequence.
 
     As `mean_sequence`, with the Bayes factor of one share against all shares alike, which is exact.
@@ -58,7 +58,19 @@ def share_sequence(successes: int, trials: int, ci: float = 0.95) -> Interval:
 
     low = optimize.brentq(excess, 0.0, share) if k else 0.0
     high = optimize.brentq(excess, share, 1.0) if k < n else 1.0
-    return Interval(share, float(low), float(high), n)
+    return Interval(share, float(low), float(high), int(n))
+
+
+def clustered_share_sequence(shares: ArrayLike, trials: ArrayLike, ci: float = 0.95) -> Interval:
+    """Return the share of all jobs together, with the bounds of a sequence for as many jobs as count.
+
+    As `statistics.clustered_share_interval`: exact where jobs fail independently, and without any event.
+    """
+    jobs = np.asarray(trials, float)
+    events = np.asarray(shares, float) * jobs
+    effect = design_effect(events, jobs)
+    found = share_sequence(float(events.sum()) / effect, float(jobs.sum()) / effect, ci)
+    return found._replace(n=len(jobs))
 
 
 def sequence_interval(
@@ -69,9 +81,10 @@ def sequence_interval(
     n = len(sample)
     if scale is Scale.RUNS_SHARE:
         return share_sequence(int(sample.sum()), n, ci)
-    if scale is Scale.JOBS_SHARE and trials is not None and n and sample.min() == sample.max() in {0, 1}:
-        jobs = int(known(trials).sum())
-        return share_sequence(jobs if sample[0] else 0, jobs, ci)._replace(n=n)
+    if scale is Scale.JOBS_SHARE and trials is not None and n and not np.isnan(trials).any():
+        jobs = np.asarray(trials, float)[~np.isnan(np.asarray(values, float))]
+        if few_events(sample, jobs):
+            return clustered_share_sequence(sample, jobs, ci)
     if scale is Scale.COUNT and n and not sample.any():  # against all means, by the density exp(-mean)
         return Interval(0.0, 0.0, math.log((n + 1) / (1 - ci)) / n, n)
     mean, low, high, n = mean_sequence(sample, ci)

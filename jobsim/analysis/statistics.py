@@ -74,7 +74,7 @@ def measure_interval(
         return share_interval(int(sample.sum()), n, ci)
     if scale is Scale.JOBS_SHARE and trials is not None and n and not np.isnan(trials).any():
         jobs = np.asarray(trials, float)[~np.isnan(np.asarray(values, float))]
-        if _few(sample, jobs):
+        if few_events(sample, jobs):
             return clustered_share_interval(sample, jobs, ci)
     if scale is Scale.COUNT and n and not sample.any():
         return Interval(0.0, 0.0, -math.log(1 - ci) / n, n)
@@ -83,14 +83,14 @@ def measure_interval(
     return Interval(mean, float(np.maximum(low, 0.0)), float(np.minimum(high, top)), n)
 
 
-def _few(shares: Floats, trials: Floats) -> bool:
+def few_events(shares: Floats, trials: Floats) -> bool:
     """Return whether too few jobs, or nearly all, make the shares for their mean to be normal."""
     events, total = shares * trials, float(trials.sum())
     rarer = min(float(events.sum()), total - float(events.sum()))
-    return rarer < _FEW_EVENTS * _design_effect(events, trials)
+    return rarer < _FEW_EVENTS * design_effect(events, trials)
 
 
-def _design_effect(events: Floats, trials: Floats) -> float:
+def design_effect(events: Floats, trials: Floats) -> float:
     """Return how many times fewer jobs count than there are, since those of one run share its fate."""
     runs, total = len(trials), float(trials.sum())
     share = float(events.sum()) / total
@@ -117,7 +117,7 @@ def clustered_share_interval(shares: ArrayLike, trials: ArrayLike, ci: float = 0
     count = total
     if runs > 1 and 0 < share < 1:
         narrow, wide = (float(stats.t.ppf((1 + ci) / 2, n - 1)) for n in (total, runs))
-        count = total / _design_effect(events, jobs) * (narrow / wide) ** 2
+        count = total / design_effect(events, jobs) * (narrow / wide) ** 2
     low, high = _binomial_bounds(share * count, count, ci)
     return Interval(share, low, high, runs)
 

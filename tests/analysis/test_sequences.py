@@ -16,7 +16,7 @@ from jobsim.analysis.sequences import (
     sequential_difference,
     share_sequence,
 )
-from jobsim.analysis.statistics import mean_interval, share_interval
+from jobsim.analysis.statistics import Interval, mean_interval, share_interval
 
 
 def missed(random: Generator, shape: float, looks: range) -> bool:
@@ -95,6 +95,31 @@ def test_share_sequence_covers_whenever_one_looks() -> None:
         for row in counts
     ]
     assert np.mean(missed_ever) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
+
+
+def misses(series: np.ndarray, truth: float, jobs: int | None) -> int:
+    """Return how many series of shares leave the truth out, ever, where `compare` looks; `None`: of means."""
+    looks = (10, 15, 20, 25, 31, 38, 47, 58, 72, 90, 112, 140, 175, 200)
+
+    def found(row: np.ndarray, n: int) -> Interval:
+        trials = None if jobs is None else [jobs] * n
+        return sequence_interval(row[:n], Scale.JOBS_SHARE, trials=trials)
+
+    held = [all(low <= truth <= high for _, low, high, _ in (found(row, n) for n in looks)) for row in series]
+    return len(held) - sum(held)
+
+
+def test_sequence_of_few_dead_letters_covers_whenever_one_looks() -> None:
+    """Where a run has a dead letter once in ten, at most 5 % of 300 series ever miss the share."""
+    shares = default_rng(7).binomial(300, 0.0003, (300, 200)) / 300
+    assert misses(shares, 0.0003, 300) <= 0.05 * 300 < misses(shares, 0.0003, None)
+
+
+def test_sequence_of_deaths_that_come_together_counts_them_as_few() -> None:
+    """Where the share of a run is 2 % give or take 4 %, a fifth of series miss it at most; as means, more."""
+    random, jobs = default_rng(8), 1_000
+    shares = random.binomial(jobs, random.beta(0.18, 8.82, (150, 200))) / jobs
+    assert misses(shares, 0.02, jobs) < 0.2 * 150 < misses(shares, 0.02, None)
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30), st.sampled_from(Scale))
