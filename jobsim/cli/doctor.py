@@ -13,6 +13,7 @@ from jobsim.cli.options import Json, usage
 from jobsim.cli.output import write_json, write_table
 from jobsim.cli.program import ExitCode
 from jobsim.core.errors import StorageError
+from jobsim.core.job import State
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.core.transitions import WAITING
 
@@ -129,6 +130,7 @@ def _database(address: "Address", storage: "Storage") -> Iterator[Finding]:
     yield _leases(storage, present(storage))
     yield _breakers(storage, present(storage))
     yield _paused(storage)
+    yield _idle(storage, present(storage))
 
 
 def _file(address: "Address", settings: dict[str, str]) -> Iterator[Finding]:
@@ -199,6 +201,24 @@ def _paused(storage: "Storage") -> Finding:
         jobs = f"{waiting:,} job waits" if waiting == 1 else f"{waiting:,} jobs wait"
         return _attention("queues", f"{names}: paused, and {jobs} there; to go on: jobsim queues resume NAME")
     return _ok("queues", f"{names}: paused, and nothing waits there")
+
+
+def _idle(storage: "Storage", now: Instant) -> Finding:
+    paused = storage.paused()
+    unserved = {
+        queue: Duration((now - depth.oldest) // SECOND * SECOND)
+        for queue, depth in sorted(storage.depths().items())
+        if queue not in paused and not depth.counts[State.RUNNING]
+        if depth.oldest is not None and depth.oldest < now - _GRACE
+    }
+    if not unserved:
+        return _ok("workers", "every queue on which jobs are due is worked on")
+    told = "; ".join(f"{queue}: due for {age}" for queue, age in unserved.items())
+    return _attention(
+        "workers",
+        f"{told}, and nothing runs there: start a worker (jobsim worker APP --queues NAME), unless a limit "
+        f"or an open breaker holds the jobs back (jobsim limits list)",
+    )
 
 
 def _leases(storage: "Storage", now: Instant) -> Finding:

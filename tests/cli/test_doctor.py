@@ -158,3 +158,18 @@ def test_clocks_that_disagree_are_told(ahead: int, health: Health, said: str) ->
     finding = doctor._clock(Server(ahead))
     assert finding.health is health
     assert said in finding.seen
+
+
+def test_a_queue_that_nobody_works_on_is_told(path: Path, cli: Cli) -> None:
+    """Jobs have been due for minutes while none of their queue runs, which is not paused."""
+    due = Instant(now() - 300 * SECOND)
+    with closing(SqliteStorage(path)) as storage:
+        add(storage, new(1, run_at=due, queue="mail"), new(2, run_at=Instant(now() - SECOND), queue="fresh"))
+        add(storage, new(3, run_at=due, queue="busy"), new(4, run_at=due, queue="busy"), now=due)
+        assert len(claim(storage, limit=1, now=now(), queues=("busy",))) == 1
+        told = troubles(cli, f"sqlite:///{path}")
+        assert list(told) == ["workers"]
+        assert told["workers"].startswith("mail: due for 5m")
+        assert "--queues NAME" in told["workers"]
+        storage.pause("mail")
+    assert list(troubles(cli, f"sqlite:///{path}")) == ["queues"]
