@@ -3,8 +3,8 @@
 A t interval of 95 % that is looked at after each of the runs 10 to 200 misses the mean at least once in a
 third of all cases. The sequence here is exact for normal values of unknown variance: looked at as often, it
 misses in 3 %. It relies on them: exponential values are missed in 10 % (from the 20th on in 8 %). Measures
-are means or quantiles over the many jobs of a run, which are nearer to normal; shares of few jobs are not, and
-go by the jobs. The price: 1.6 times the width of a t interval.
+are means or quantiles over the many jobs of a run, which are nearer to normal; shares of few jobs are not,
+and go by the jobs. The price: 1.6 times the width of a t interval.
 """
 
 import math
