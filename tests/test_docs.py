@@ -176,6 +176,12 @@ def test_toml_of_workers_and_the_store_is_what_a_scenario_takes() -> None:
     assert scenario.storage.model_fields_set == set(StorageModel.model_fields)
 
 
+def test_toml_of_expectations_is_what_a_scenario_takes() -> None:
+    """The table of the page on the lab is read, one expectation a line."""
+    [table] = blocks(ROOT / "docs" / "lab.md", "toml")
+    assert len(Scenario.from_text(WORLD + table).expect) == len(table.splitlines()) - 1
+
+
 def test_toml_of_a_policy_is_its_python() -> None:
     """The table in the file format makes an equal policy."""
     page = ROOT / "docs" / "policies.md"

@@ -20,6 +20,7 @@ from jobsim.analysis.splits import split, split_in_words
 from jobsim.analysis.statistics import (
     Difference,
     Interval,
+    few_jobs_p_value,
     holm,
     measure_interval,
     paired_difference,
@@ -218,10 +219,18 @@ def _against(
 def pair_difference(
     runs: pd.DataFrame, measure: str, policy: str, baseline: str, ci: float = 0.95
 ) -> Difference:
-    """Return the paired difference between two policies in one measure."""
+    """Return the paired difference between two policies in one measure.
+
+    Of a share of jobs, no test is surer than so few jobs allow: see `few_jobs_p_value`.
+    """
     values = runs.pivot(index="replication", columns="policy", values=measure)
     suited = sequential_difference if asked_precision(runs) else paired_difference
-    return suited(values[policy], values[baseline], ci)
+    found = suited(values[policy], values[baseline], ci)
+    if MEASURES[measure].scale is not Scale.JOBS_SHARE:
+        return found
+    jobs = runs.pivot(index="replication", columns="policy", values="jobs")[policy]
+    more = float(((values[policy] - values[baseline]) * jobs).sum())
+    return found._replace(p_value=max(found.p_value, few_jobs_p_value(more)))  # what is unknown stays so
 
 
 def differences_in_words(

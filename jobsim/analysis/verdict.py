@@ -29,22 +29,24 @@ def verdict(runs: pd.DataFrame, ci: float = 0.95) -> str:
     if not runs["jobs"].any():
         return "No job arrived in any run, so there is nothing to compare: look at arrivals and horizon."
     if replications < 2:
-        return (
+        said = (
             "One run of each policy shows no spread, so nothing can be said about which is better; "
             "use more replications."
         )
+        return " ".join([said, *_unfinished(runs, labels, ci)])
     if len(labels) < 2:
-        said = f"{labels[0]}: {_fate(runs, labels[0], ci)}. There is no other policy to compare it with."
-        return " ".join([said, *split_sentences(runs, ci)])
+        said = (
+            f"Jobs that succeed with {labels[0]}: {_fate(runs, labels[0], ci)}. "
+            "There is no other policy to compare it with."
+        )
+        return " ".join([said, *_reservations(runs, labels, ci)])
     leaders = best(runs, "success_rate", labels, ci)
     sentences = [_most_succeed(runs, leaders, ci)]
     if len(leaders) > 1:
         sentences.append(_fastest(runs, leaders, ci))
     if len(leaders) < len(labels):
         sentences.append(_others(runs, [label for label in labels if label not in leaders], ci))
-    sentences += [*split_sentences(runs, ci), *_unfinished(runs, labels, ci)]
-    if late := imprecise(runs, ci):
-        sentences.append(f"Not yet as precise as asked for: {listed(late)}.")
+    sentences += _reservations(runs, labels, ci)
     tests = "tests that allow for looks in between" if asked_precision(runs) else "paired t tests"
     sentences.append(
         f"({replications} replications under common random numbers, {tests}, "
@@ -121,6 +123,13 @@ def _others(runs: pd.DataFrame, others: list[str], ci: float) -> str:
     if len(others) == 1:
         return f"With {last} significantly fewer succeed: {rate}."
     return f"Every other policy lets significantly fewer succeed; fewest with {last}: {rate}."
+
+
+def _reservations(runs: pd.DataFrame, labels: list[str], ci: float) -> list[str]:
+    """Return what must be known of the runs before their means are believed."""
+    late = imprecise(runs, ci)
+    precision = [f"Not yet as precise as asked for: {listed(late)}."] if late else []
+    return [*split_sentences(runs, ci), *_unfinished(runs, labels, ci), *precision]
 
 
 def _unfinished(runs: pd.DataFrame, labels: list[str], ci: float) -> list[str]:

@@ -108,6 +108,16 @@ def test_differences_of_few_replications_are_not_significant(table: Table, repli
     assert not differences(runs, "a")["significant"].any()
 
 
+def test_three_jobs_are_no_difference_between_policies(table: Table) -> None:
+    """One dead letter in each of three runs may be chance, however alike the three are; twelve are not."""
+    for lost, apart in ((1, False), (4, True)):
+        runs = table({"a": {}, "b": {}}, 3).assign(jobs=[120, 121, 135] * 2)
+        runs["dead_letter_rate"] = (runs["policy"] == "a") * lost / runs["jobs"]
+        assert bool(told_apart(runs, "dead_letter_rate")) is apart
+        [found] = differences(runs, "b", measures="dead_letter_rate")["significant"]
+        assert bool(found) is apart
+
+
 def test_told_apart_corrects_over_all_pairs(table: Table) -> None:
     """Only pairs with a real difference are told apart."""
     runs = table({"a": {}, "b": {}, "c": {"latency_p50_s": 2.0}}, 10, spread=0.1)

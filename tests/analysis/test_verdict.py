@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
+import pytest
 
-from jobsim.analysis.summary import in_words
+from jobsim.analysis.summary import in_words, until_precise
 from jobsim.analysis.verdict import best, verdict, winner
 
 Table = Callable[..., pd.DataFrame]
@@ -71,8 +72,19 @@ def test_verdict_without_jobs_says_so(table: Table) -> None:
 def test_verdict_of_one_policy_compares_nothing(table: Table) -> None:
     """A single policy is described only."""
     said = verdict(table({"a": {}}, 5))
-    assert said.startswith("a: 90")
+    assert said.startswith("Jobs that succeed with a: 90")
     assert "no other policy" in said
+
+
+@pytest.mark.parametrize("replications", [1, 12])
+def test_verdict_of_one_policy_or_run_tells_of_unfinished_jobs_too(table: Table, replications: int) -> None:
+    """What was cut off, or is not yet precise, is said although nothing is compared."""
+    late = {"unfinished": 5.0, "unfinished_rate": 0.05, "recovered": 0.0}
+    runs = table({"a": late}, replications, spread=0.2)
+    assert "Still unfinished when the runs ended: a 5" in verdict(runs)
+    if replications > 1:
+        asked = until_precise(runs, {"attempts_per_job": 0.001})
+        assert "Not yet as precise as asked for: attempts per job of a" in verdict(asked)
 
 
 def test_verdict_tells_of_unfinished_jobs_and_cut_recoveries(table: Table) -> None:
@@ -121,7 +133,10 @@ def test_verdict_of_one_policy_tells_its_groups_too(table: Table) -> None:
     """There is nothing to compare with, but there are two ways to end."""
     said = verdict(collapsing(table({"b": {}}, 20)))
     assert "Under b a run ends in one of two ways" in said
-    assert re.match(r"b: 18\S* ±\S+ % \(6 runs\) or (89|90)\S* ±\S+ % \(14 runs\) of all jobs", said)
+    assert re.match(
+        r"Jobs that succeed with b: 18\S* ±\S+ % \(6 runs\) or (89|90)\S* ±\S+ % \(14 runs\) of all jobs",
+        said,
+    )
     assert re.search(r"p95 latency: \S+ ±\S+ s \(14 runs\) or never \(6 runs\)\.", said)
 
 
