@@ -3,14 +3,17 @@
 The engine knows nothing of that, so that one which nobody watches, or a simulated one, pays nothing for it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar, TypeVarTuple, cast
 
-from jobsim.core.decide import Settlement
+from jobsim.core.decide import Decision, Settlement
 from jobsim.core.errors import IdTaken, StorageError
 from jobsim.core.job import JobId, Lease, NewJob, WorkerId
+from jobsim.core.limits import Lane, Scope
 from jobsim.core.outcome import Outcome
 from jobsim.core.time import Duration, Instant
+from jobsim.core.transitions import Kind
 from jobsim.live.telemetry import (
     AttemptClaimed,
     AttemptEnded,
@@ -30,6 +33,14 @@ Times = dict[tuple[int, int], Duration]
 
 _FALLIBLE: Final = ("expired", "prune")
 """Calls of which a worker tells only where they fail."""
+
+
+_WRITTEN: Final = (Kind.RETRY, Kind.DEAD_LETTER)
+"""What becomes of a decision to retry where budgets or breakers are in force."""
+
+
+def _scopes(lease: Lease) -> tuple[Scope, Scope]:
+    return Lane(lease.queue, lease.kind, "").scopes
 
 
 def observed(
@@ -126,9 +137,28 @@ class _Observed:
         return kept
 
     def _ended(self, settlements: Sequence[Settlement], settled: Sequence[bool], now: Instant) -> None:
+        guarded = self._guarded(settlements)
         for (lease, decision), kept in zip(settlements, settled, strict=True):
             took = self._times.pop((lease.key, lease.token), None)
+            if kept and decision.kind is Kind.RETRY and any(scope in guarded for scope in _scopes(lease)):
+                decision = self._as_written(lease, decision)  # noqa: PLW2901  # it stands for that
             self._telemetry.tell(AttemptEnded(now, self._worker, lease, decision, took, kept))
+
+    def _guarded(self, settlements: Sequence[Settlement]) -> Collection[Scope]:
+        """Return the scopes whose budgets and breakers have had a say about retries among `settlements`."""
+        if any(decision.kind is Kind.RETRY for _, decision in settlements):
+            with suppress(StorageError):
+                return self._storage.tallies().keys()
+        return frozenset()
+
+    def _as_written(self, lease: Lease, decision: Decision) -> Decision:
+        """Return what the store has written for `decision`, after budgets and breakers; or that, unseen."""
+        with suppress(StorageError):
+            for event in self._storage.events(job=lease.id):
+                if event.token == lease.token and event.kind in _WRITTEN:
+                    delay = decision.delay if event.due is None else Duration(event.due - event.at)
+                    return decision._replace(kind=event.kind, why=event.why, due=event.due, delay=delay)
+        return decision
 
     def _made(self, name: str, call: Callable[[*Ts], T], *args: *Ts) -> T:
         try:

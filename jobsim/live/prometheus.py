@@ -56,7 +56,7 @@ class PrometheusMetrics:
         )
         self._dead = counter(
             "jobs_dead_lettered_total",
-            "Dead letters by policies; those by budgets and breakers are in jobsim_jobs alone.",
+            "Dead letters that this process has written.",
             *where,
             "reason",
         )

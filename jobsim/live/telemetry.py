@@ -45,8 +45,8 @@ class AttemptClaimed(NamedTuple):
 class AttemptEnded(NamedTuple):
     """The end of an attempt was settled; or refused, if not `kept`: the lease had been lost before.
 
-    `decision` is the worker's; a budget or a breaker in force may have had a dead letter, or a later retry,
-    written in the place of a retry. `took` is how long the handler ran: `None` where `worker` settled for
+    `decision` is what the store has written, after budgets and breakers; or, if not `kept`, the worker's own.
+    `took` is how long the handler ran: `None` where `worker` settled for
     another that was lost, or gave back what it was still running.
     """
 

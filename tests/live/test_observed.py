@@ -5,8 +5,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from jobsim.core.budget import Budget, WhenEmpty
 from jobsim.core.errors import IdTaken, StorageBusy
 from jobsim.core.job import JobId, NewJob, WorkerId
+from jobsim.core.limits import By, Limit, Scope
 from jobsim.core.streams import Streams
 from jobsim.core.time import SECOND, Duration
 from jobsim.core.transitions import Kind
@@ -159,6 +161,38 @@ def test_a_call_that_fails_is_told_and_what_came_of_it_only_once(watch: Any) -> 
         ("expired", "locked as well"),
     }
     assert len(watched.heard(AttemptClaimed)) == len(watched.heard(AttemptEnded)) == 1
+
+
+def test_what_a_budget_made_of_a_retry_is_told(watch: Any) -> None:
+    """The decision is the one that was written: one retry is paid for, the next is a dead letter."""
+    watched = watch({1: [Act(ERROR)], 2: [Act(ERROR)]})
+    budget = Budget(capacity=1, first_try=0, per_second=0, when_empty=WhenEmpty.DEAD_LETTER)
+    watched.stage.store.set_limits({Scope(By.KIND, "work"): Limit(budget=budget)})
+    watched.stage.enqueue(1, 2)
+    watched.stage.play(watched.worker(), until=5)
+    paid, unpaid = watched.heard(AttemptEnded)
+    assert (paid.decision.kind, paid.decision.why.reason, paid.decision.delay) == (
+        Kind.RETRY,
+        "backoff",
+        10 * SECOND,
+    )
+    (written,) = watched.stage.events(2, Kind.DEAD_LETTER)
+    assert (unpaid.decision.kind, unpaid.decision.why) == (Kind.DEAD_LETTER, written.why)
+    assert unpaid.decision.due is None
+
+
+def test_a_retry_that_a_budget_puts_off_is_told_with_its_time(watch: Any) -> None:
+    """The delay is until the store will let it start, not that of the backoff."""
+    watched = watch({1: [Act(ERROR)], 2: [Act(ERROR)]})
+    budget = Budget(capacity=1, first_try=0, per_second=0.01)
+    watched.stage.store.set_limits({Scope(By.QUEUE, "default"): Limit(budget=budget)})
+    watched.stage.enqueue(1, 2)
+    watched.stage.play(watched.worker(), until=5)
+    _, late = watched.heard(AttemptEnded)
+    (written,) = watched.stage.events(2, Kind.RETRY)
+    assert written.due is not None
+    assert late.decision.due == written.due
+    assert late.decision.delay == written.due - written.at > 50 * SECOND
 
 
 def test_ticks_of_schedules_are_told_by_the_worker_that_enqueued_them(watch: Any) -> None:
