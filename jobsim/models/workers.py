@@ -2,7 +2,7 @@
 
 import math
 from functools import cached_property
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,9 @@ from jobsim.models.base import Model, Uniform
 from jobsim.models.clocks import Clocks
 from jobsim.models.fields import Count, DurationField, PositiveField, default
 from jobsim.models.service import Service
+
+MOST_SLOTS: Final = 1_000_000
+"""The slots of all workers that one simulation can hold; each is a task of its own."""
 
 
 def _exponential(mean: Duration, u: float) -> Duration:
@@ -97,6 +100,12 @@ class Workers(Model):
         if scale is not None and not scale.least <= self.count <= scale.most:
             raise ConfigError(
                 f"count is {self.count}, which autoscale does not allow: from {scale.least} to {scale.most}"
+            )
+        most = self.count if scale is None else scale.most
+        if most * self.slots > MOST_SLOTS:
+            raise ConfigError(
+                f"{most:,} workers of {self.slots:,} slots are too many to simulate: {MOST_SLOTS:,} slots at "
+                "most; more than jobs are ever under way change nothing"
             )
         return self
 

@@ -1,6 +1,7 @@
 """Who works: crashes, pauses and the number of workers."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -47,3 +48,12 @@ def test_workers_begin_as_many_as_autoscale_allows(count: int) -> None:
     """A count outside of the bounds is refused."""
     with pytest.raises(ConfigError, match=rf"count is {count}, which autoscale does not allow: from 2 to 5"):
         Workers(count=count, slots=1, autoscale=Autoscale(per_worker=10, min=2, max=5))
+
+
+@pytest.mark.parametrize(
+    "more", [{"count": 10**12}, {"slots": 10**12}, {"autoscale": Autoscale(per_worker=5, max=10**7)}]
+)
+def test_workers_are_no_more_than_can_be_simulated(more: dict[str, Any]) -> None:
+    """A slip of the keyboard is a sentence, not a process without memory."""
+    with pytest.raises(ConfigError, match=r"too many to simulate: 1,000,000 slots at most"):
+        Workers(**{"count": 2, "slots": 4} | more)
