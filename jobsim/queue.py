@@ -124,10 +124,10 @@ class Queue:
 
         An attempt that takes longer than `timeout` fails: an async handler is cancelled; a sync one cannot
         be, and takes up its slot until it returns. With ``isolation="process"`` the handler, which must be
-        defined at the top of a module, runs in a process of its own: that is killed when time is up, with
-        what it has started, and its crash costs this attempt and nothing else. A parameter annotated
-        `JobContext` is given the attempt. What the function returns is dropped unless `keep_result` has it
-        stored, as JSON.
+        defined at the top of a module, runs in a process of its own, whose start is not counted: that is
+        killed when time is up, with what it has started, and its crash costs this attempt and nothing else.
+        A parameter annotated `JobContext` is given the attempt. What the function returns is dropped unless
+        `keep_result` has it stored, as JSON.
 
         `unique_key`, with `on_conflict`, and `limit_key` are as those of `enqueue`, for every job: a text, or
         a function of those arguments that it names. `limit` holds for all jobs of the kind together, across

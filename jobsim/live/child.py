@@ -7,7 +7,7 @@ import runpy
 import signal
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
@@ -23,7 +23,7 @@ from jobsim.live.context import JobContext
 from jobsim.live.handler import Handler
 from jobsim.live.outcomes import raised, run_async, run_sync
 from jobsim.live.terms import Terms
-from jobsim.live.wire import Origin, Request, Told, reply
+from jobsim.live.wire import BEGUN, Origin, Request, Told, reply
 
 SCRIPT: Final = "__jobsim_main__"
 """The name under which the worker's script runs here, so that it does not start another worker."""
@@ -40,7 +40,8 @@ def serve(number: int, level: int) -> None:
     os.register_at_fork(after_in_child=partial(_let_go, connection, heeded))
     threading.Thread(target=_listen, args=(connection, requests), daemon=True).start()
     while True:
-        connection.sendall(_made(Request.of(requests.get())).encode())
+        request = Request.of(requests.get())
+        connection.sendall(_made(request, partial(connection.sendall, BEGUN.encode())).encode())
 
 
 def _let_go(connection: socket.socket, heeded: Mapping[signal.Signals, Any]) -> None:
@@ -62,25 +63,26 @@ def _listen(connection: socket.socket, requests: "SimpleQueue[str]") -> None:
     os.killpg(os.getpid(), signal.SIGKILL)
 
 
-def _made(request: Request) -> str:
-    """Make an attempt, and return what there is to be said of it."""
+def _made(request: Request, begin: Callable[[], None]) -> str:
+    """Make an attempt, and return what there is to be said of it; `begin` is called once all is imported."""
     records = _Records()
     log = logging.getLogger("jobsim.worker")
     log.addHandler(records)
     log.propagate = False  # the worker logs them
     try:
-        return reply(_attempt(request), records.told)
+        return reply(_attempt(request, begin), records.told)
     finally:
         log.removeHandler(records)
         log.propagate = True
 
 
-def _attempt(request: Request) -> Outcome:
+def _attempt(request: Request, begin: Callable[[], None]) -> Outcome:
     context = JobContext(request.lease, request.deadline)
     try:
         handler = _handler(request)
     except BaseException as error:  # noqa: BLE001  # whatever a user's module does when it is imported
         return raised(error, context)
+    begin()
     payload = request.lease.payload
     if handler.is_async:
         return asyncio.run(run_async(handler, context, payload))
@@ -95,7 +97,9 @@ def _handler(request: Request) -> Handler[..., Any]:
 def _declared(origin: Origin, kind: str, keep_result: bool, limit: int) -> Handler[..., Any]:  # noqa: FBT001
     found = attrgetter(origin.name)(_module(origin))
     terms = Terms(policy=RetryPolicy(), keep_result=keep_result, payload_limit=limit)
-    return Handler(_refuse, kind, found.fn if isinstance(found, Handler) else found, terms)
+    handler = Handler(_refuse, kind, found.fn if isinstance(found, Handler) else found, terms)
+    handler.arguments.check()  # which loads what reads payloads, before it is the handler's time
+    return handler
 
 
 def _refuse(*_: object) -> Any:

@@ -22,6 +22,9 @@ from jobsim.runtime.live import LiveRuntime
 PATIENCE: Final = Duration(10 * SECOND)
 """How long an attempt waits for a handler that overran its time before it is given back."""
 
+STARTING: Final = Duration(60 * SECOND)
+"""How long a process may take to start and to import a handler, beside the handler's own time."""
+
 _LOST: Final = Lost()
 _RELEASED: Final = Released()
 
@@ -97,7 +100,7 @@ class HandlerExecutor:
             self._start(run)
         except RuntimeError as error:  # the system gives no more threads
             return raised(error, run.context)
-        run.limit_time()
+        run.limit_time(starting=handler.origin is not None)
         self._free -= 1
         self._runs[lease.key, lease.token] = run
         try:
@@ -181,10 +184,19 @@ class _Run:
         self._task: asyncio.Task[Outcome] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def limit_time(self) -> None:
-        """Let it end when its time is up, if that is limited."""
-        if (limit := self.handler.terms.time_limit) is not None:
-            self._timer = self._loop.call_later(limit / SECOND, self._time_is_up, limit)
+    def limit_time(self, *, starting: bool = False) -> None:
+        """Let it end when its time is up, if that is limited; that runs anew once a process has started."""
+        limit = self.handler.terms.time_limit
+        if limit is None or self._ended or self._verdict is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        time = limit + STARTING if starting else limit
+        self._timer = self._loop.call_later(time / SECOND, self._time_is_up, limit)
+
+    def _begun(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self.limit_time)
 
     def work(self) -> None:
         """Run the handler, or wait for the process that does, in the thread that calls this."""
@@ -196,7 +208,7 @@ class _Run:
 
     def _apart(self, origin: Origin, terms: Terms) -> Outcome:
         request = Request(origin, self._lease, self._ends, terms.keep_result, terms.payload_limit)
-        return self._executor.children.attempt(request, self.context)
+        return self._executor.children.attempt(request, self.context, self._begun)
 
     def start_on(self, thread: LoopThread) -> None:
         """Run the async handler on the loop of `thread`."""

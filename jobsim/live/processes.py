@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 from jobsim.core.errors import ConfigError
 from jobsim.core.outcome import Error, Failed, Outcome, Released
 from jobsim.live.context import JobContext
-from jobsim.live.wire import Origin, Request, read_reply
+from jobsim.live.wire import BEGUN, Origin, Request, read_reply
 
 _PROGRAM: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
@@ -90,11 +90,14 @@ class Child:
         self._socket = ours
         self._lines: IO[str] = ours.makefile(encoding="utf-8", newline="\n")
 
-    def attempt(self, request: Request, context: JobContext) -> Outcome | None:
+    def attempt(self, request: Request, context: JobContext, begun: Callable[[], None]) -> Outcome | None:
         """Return how the attempt ended, and log what was said of it; `None` where the process is gone."""
         try:
             self._socket.sendall(request.line().encode())
             line = self._lines.readline()
+            if line == BEGUN:
+                begun()
+                line = self._lines.readline()
         except OSError:
             line = ""
         if not line.endswith("\n"):
@@ -130,10 +133,11 @@ class Children:
         self._busy: dict[JobContext, Child] = {}
         self._closed = False
 
-    def attempt(self, request: Request, context: JobContext) -> Outcome:
+    def attempt(self, request: Request, context: JobContext, begun: Callable[[], None]) -> Outcome:
         """Make an attempt in a process of its own and return how it ended; never raises.
 
-        One that is `context.cancelled` before it has a process is not made.
+        `begun` is called when the handler is, once the process has started and imported it. One that is
+        `context.cancelled` before it has a process is not made.
         """
         try:
             child = self._taken(context)
@@ -141,7 +145,7 @@ class Children:
             return Failed(Error.of(error))
         if child is None:
             return Released()
-        outcome = child.attempt(request, context)
+        outcome = child.attempt(request, context, begun)
         with self._lock:
             del self._busy[context]
             if outcome is not None and not (self._closed or context.cancelled):

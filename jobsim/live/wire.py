@@ -1,13 +1,19 @@
-"""What a worker and a process that runs handlers for it say to each other: a line of JSON each way."""
+"""What a worker and a process that runs handlers for it say to each other: a line of JSON each way.
+
+Before the process answers it says that it has `BEGUN`, if it came so far.
+"""
 
 import json
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from jobsim.core.errors import JobsimError
 from jobsim.core.job import JobId, Lease, WorkerId
 from jobsim.core.outcome import SUCCEEDED, Cancelled, Error, Failed, Outcome, Snoozed, Succeeded
 from jobsim.core.time import Duration, Instant
+
+BEGUN: Final = "\n"
+"""Says that the handler is found, and called now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,29 @@ def test_what_a_handler_started_ends_with_its_process(
     eventually(lambda: all(gone(int(path.read_text())) for path in paths))
 
 
+SLOW = """
+import sys, time
+
+if "jobsim.live.child" in sys.modules:
+    time.sleep(1.2)
+
+def work() -> None: ...
+"""
+
+
+def test_the_start_of_a_process_is_not_the_handlers_time(
+    play: Play, lease: MakeLease, handler: MakeHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it takes to start a process and to import a handler there costs no attempt, be its time short."""
+    (tmp_path / "slow_to_import.py").write_text(SLOW, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    async def scene(_: LiveRuntime, executor: HandlerExecutor) -> None:
+        assert await executor.execute(lease()) == SUCCEEDED
+
+    play(scene, handler(import_module("slow_to_import").work, "1s", isolation="process"))
+
+
 def test_a_fork_does_not_answer(outcomes: Outcomes) -> None:
     """A fork that a handler lets go on says nothing, and so no attempt seems to end as another did."""
     numbers = range(4)
@@ -212,7 +235,7 @@ def test_an_attempt_that_has_answered_is_not_killed(lease: MakeLease, handlers: 
     def attempt(number: int) -> tuple[JobContext, Outcome]:
         held = lease(number)
         context = JobContext(held)
-        return context, children.attempt(Request(origin, held, None, True, 1_000), context)
+        return context, children.attempt(Request(origin, held, None, True, 1_000), context, lambda: None)
 
     first, answer = attempt(1)
     first.cancelled = True
@@ -230,7 +253,7 @@ def test_an_attempt_given_up_before_it_has_a_process_is_not_made(
     context = JobContext(held)
     context.cancelled = True
     request = Request(origin_of(handlers.hang, "work"), held, None, False, 1_000)
-    assert children.attempt(request, context) == Released()
+    assert children.attempt(request, context, lambda: None) == Released()
     assert not (tmp_path / "pid").exists()
 
 
