@@ -156,7 +156,8 @@ def check_runs(crew: Crew, events: list[Event]) -> None:
     pids = {(line.job, line.token): line.pid for line in crew.ledger}
     assert len(runs["begun"]) == len(begun)
     assert begun <= {(event.job, event.token) for event in events if event.kind is Kind.CLAIM}
-    refused = {(event.job, event.token) for event in events if event.kind is Kind.REFUSE}
+    late = [event for event in events if event.kind is Kind.REFUSE and event.why.outcome != LOST]
+    refused = {(event.job, event.token) for event in late}
     ended = ends(events)
     assert {run for run, end in ended.items() if end.kind is Kind.SUCCEED} <= set(runs["done"])
     for run in begun:
