@@ -1,5 +1,6 @@
 """Worker processes killed at random until all is done: no job is lost, none runs again without a reason."""
 
+import itertools
 import os
 import random  # noqa: TID251  # whom to kill, and when
 import signal
@@ -13,6 +14,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from jobsim.cli.program import ExitCode
 from jobsim.core.decide import LOST
 from jobsim.core.events import Event
 from jobsim.core.job import JobId, State
@@ -63,6 +65,7 @@ class Crew:
 
     def __init__(self, place: Path, url: str) -> None:
         self.killed: dict[int, Instant] = {}
+        self.outages = 0
         self.random = random.Random(7)
         self._place = place
         self._url = url
@@ -86,19 +89,30 @@ class Crew:
 
     def kill_one(self) -> None:
         """End one without a warning, unless it has not yet begun to work, and replace it."""
-        assert all(process.poll() is None for process in self._living.values()), self.said
+        self._replace_those_who_found_no_server()
         pid = self.random.choice(sorted(self._living))
         if any(line.pid == pid for line in self.ledger):
             self._end(self._living.pop(pid))
             self.killed[pid] = now()
             self.hire()
 
+    def _replace_those_who_found_no_server(self) -> None:
+        """Only who starts while the server is away gives up by itself, and says so by its exit code."""
+        for pid, code in [(pid, process.poll()) for pid, process in self._living.items()]:
+            if code is not None:
+                assert code == ExitCode.DATABASE, self.said
+                assert self.outages, self.said
+                assert all(line.pid != pid for line in self.ledger), self.said
+                del self._living[pid]
+                self.hire()
+
     def dismiss(self) -> None:
         """Let all finish what they have begun, and wait for their end."""
         for process in self._living.values():
             process.terminate()
         codes = [process.wait(60) for process in self._living.values()]
-        assert set(codes) <= {0, -signal.SIGTERM}, self.said  # one may not have begun to listen
+        # One may not have begun to listen to signals, or have found no server.
+        assert set(codes) <= {0, -signal.SIGTERM, *([ExitCode.DATABASE] if self.outages else [])}, self.said
 
     def close(self) -> None:
         """End all, whatever they do."""
@@ -137,12 +151,12 @@ def crew_of(place: Path, url: str) -> Iterator[Crew]:
         crew.close()
 
 
-def until_done(crew: Crew, queue: Queue, count: int, disturb: Callable[[], object]) -> None:
+def until_done(crew: Crew, queue: Queue, count: int, disturb: Callable[[Crew], object]) -> None:
     """Kill workers every few hundred milliseconds until all jobs have succeeded, and do `disturb` as well."""
     while queue.storage.counts()[State.SUCCEEDED] < count:
         time.sleep(crew.random.uniform(0.2, 0.6))  # noqa: TID251  # the workers are at it
         crew.kill_one()
-        disturb()
+        disturb(crew)
     crew.dismiss()
 
 
@@ -174,7 +188,7 @@ def check_runs(crew: Crew, events: list[Event], grace_s: int) -> None:
 
 
 def prove(
-    place: Path, url: str, count: int, disturb: Callable[[], object] = lambda: None, grace_s: int = 2
+    place: Path, url: str, count: int, disturb: Callable[[Crew], object] = lambda _: None, grace_s: int = 2
 ) -> Crew:
     """Have `count` jobs done by workers that are killed, and check what happened."""
     with Queue(url) as queue, crew_of(place, url) as crew:
@@ -211,15 +225,14 @@ def test_postgres_workers_and_server_killed_for_minutes_lose_no_job(
 ) -> None:
     """The same at length, on a server that is killed now and then as well."""
     with make_server() as server:
-        rounds = 0
+        rounds = itertools.count(1)
 
-        def disturb() -> None:
-            nonlocal rounds
-            rounds += 1
-            if rounds % 25 == 0:
+        def disturb(crew: Crew) -> None:
+            if next(rounds) % 25 == 0:
+                crew.outages += 1
                 server.kill()
                 server.start()
 
         crew = prove(tmp_path, f"{server.dsn}&schema={schema}", 5_000, disturb, grace_s=20)
         assert len(crew.killed) > 30
-        assert rounds > 25
+        assert crew.outages > 1
