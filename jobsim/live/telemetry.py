@@ -3,9 +3,8 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from itertools import groupby
-from queue import Full, Queue
+from queue import SimpleQueue
 from typing import Final, NamedTuple
 
 from jobsim.core.decide import Decision
@@ -109,8 +108,8 @@ class Telemetry:
 
     def flush(self, patience_s: float) -> bool:
         """Wait until subscribers have been told everything; `False` when `patience_s` seconds did not do."""
-        marks = [mark for delivery in self._deliveries if (mark := delivery.mark(patience_s)) is not None]
-        return len(marks) == len(self._deliveries) and all(mark.wait(patience_s) for mark in marks)
+        marks = [delivery.mark() for delivery in self._deliveries]
+        return all(mark.wait(patience_s) for mark in marks)
 
     def close(self) -> None:
         """Tell nobody anything any more."""
@@ -132,32 +131,30 @@ class _Delivery:
         self.subscriber = subscriber
         self.dropped = 0
         self._failed = False
-        self._events: Queue[TelemetryEvent | threading.Event | None] = Queue(backlog)
+        self._backlog = backlog
+        self._events: SimpleQueue[TelemetryEvent | threading.Event | None] = SimpleQueue()
         threading.Thread(target=self._deliver, name="jobsim-telemetry", daemon=True).start()
 
     def put(self, event: TelemetryEvent) -> None:
         """Let the subscriber be told of `event`, unless too many wait."""
-        try:
-            self._events.put_nowait(event)
-        except Full:
-            self.dropped += 1
-            if self.dropped == 1:
-                _log.warning(
-                    "%r is too slow for what it is to be told; it misses events from now on", self.subscriber
-                )
+        if self._events.qsize() < self._backlog:
+            self._events.put(event)
+            return
+        self.dropped += 1
+        if self.dropped == 1:
+            _log.warning(
+                "%r is too slow for what it is to be told; it misses events from now on", self.subscriber
+            )
 
-    def mark(self, patience_s: float) -> threading.Event | None:
-        """Return what is set once all events up to now are told; `None` where there was no room for it."""
+    def mark(self) -> threading.Event:
+        """Return what is set once all events up to now are told."""
         mark = threading.Event()
-        with suppress(Full):
-            self._events.put(mark, timeout=patience_s)
-            return mark
-        return None
+        self._events.put(mark)
+        return mark
 
     def end(self) -> None:
         """Let the thread end after what waits; one whose subscriber hangs ends with the interpreter."""
-        with suppress(Full):
-            self._events.put_nowait(None)
+        self._events.put(None)
 
     def _deliver(self) -> None:
         while (event := self._events.get()) is not None:
