@@ -3,6 +3,7 @@
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -18,6 +19,10 @@ from jobsim.testing.postgres_server import UNSAFE_BUT_FAST, PostgresServer, find
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("soak", max_examples=5_000, deadline=None, print_blob=True)
 settings.load_profile("ci")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in a shell's background job, whose children would ignore the Ctrl-C that tests send them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _ABSENT = (
     "no PostgreSQL: install its server, or name one by JOBSIM_TEST_POSTGRES_DSN; its store is NOT tested"
