@@ -1,45 +1,37 @@
 """The face of a live queue: handlers are declared on it, jobs go in, workers run them."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from jobsim.core.errors import ConfigError, NotFound
 from jobsim.core.job import DEFAULT_QUEUE, Conflict, Job, JobId
 from jobsim.core.limits import Limit
-from jobsim.core.policy import RetryPolicy
 from jobsim.core.time import DurationLike
 from jobsim.live.acceptance import accept
 from jobsim.live.calls import Call, call_of, calls_of, in_batches
-from jobsim.live.handler import Handler
+from jobsim.live.declarations import UNKNOWN, Declarations
 from jobsim.live.keys import KeyLike
 from jobsim.live.lifecycle import log_lives
-from jobsim.live.limits import declared, queue_limits
-from jobsim.live.payload import SIZE_LIMIT, check_size_limit, encode
-from jobsim.live.periodic import CATCH_UP, Periodic, check_kept, periodic, ticks_of
+from jobsim.live.limits import declared
+from jobsim.live.payload import SIZE_LIMIT, encode
+from jobsim.live.periodic import check_kept
 from jobsim.live.placement import Attempts, Options, Placement, check_kind, check_queue
 from jobsim.live.stores import Address, Presence
 from jobsim.live.telemetry import Subscriber
-from jobsim.live.terms import Settings, Terms
 from jobsim.live.worker import LiveWorker, WorkerOptions, checked_concurrency
 from jobsim.storage.base import Storage
-from jobsim.worker.settings import WorkerSettings, retained
+from jobsim.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from jobsim.live.rehearsal import Rehearsal
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
-_UNKNOWN: Final = Terms(policy=RetryPolicy())
-"""How jobs of a kind are run for which there is no handler here."""
-
-
-class Queue:
+class Queue(Declarations):
     """A queue of jobs on the store that `url` names; `storage` may be given as it is instead.
 
     Making one touches nothing: the store is opened when it is first needed. It may be used from several
@@ -62,12 +54,7 @@ class Queue:
         payload_limit: int = SIZE_LIMIT,
         retention: Mapping[str, DurationLike] | None = None,
     ) -> None:
-        check_size_limit(payload_limit)
-        self.handlers: dict[str, Handler[..., Any]] = {}
-        self.schedules: dict[str, Periodic] = {}
-        self.limits = queue_limits(limits or {})
-        self.retention = retained(retention or {})
-        self.payload_limit = payload_limit
+        super().__init__(limits or {}, payload_limit, retention or {})
         self.where = Address.of(url) if isinstance(url, str) or not hasattr(url, "enqueue") else url
         self._subscribers: list[Subscriber] = []
         self._presences = {os.getpid(): Presence(self.where)}
@@ -105,97 +92,6 @@ class Queue:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @overload
-    def job(self, fn: Callable[P, R], /) -> Handler[P, R]: ...
-
-    @overload
-    def job(
-        self, fn: None = None, /, *, name: str | None = None, **settings: Unpack[Settings]
-    ) -> Callable[[Callable[P, R]], Handler[P, R]]: ...
-
-    def job(
-        self, fn: Callable[P, R] | None = None, /, *, name: str | None = None, **settings: Unpack[Settings]
-    ) -> Handler[P, R] | Callable[[Callable[P, R]], Handler[P, R]]:
-        """Declare a function, sync or async, as the handler of a kind of job: its own name, or `name`.
-
-        `retry` is a policy, a backoff, or the name of a preset. Before the policy's own go `retry_on`,
-        `dead_letter_on`, and `max_attempts`, which counts runs and is fixed for a job when it is enqueued.
-
-        An attempt that takes longer than `timeout` fails: an async handler is cancelled; a sync one cannot
-        be, and takes up its slot until it returns. With ``isolation="process"`` the handler, which must be
-        defined at the top of a module, runs in a process of its own, whose start is not counted: that is
-        killed when time is up, with what it has started, and its crash costs this attempt and nothing else.
-        A parameter annotated `JobContext` is given the attempt. What the function returns is dropped unless
-        `keep_result` has it stored, as JSON.
-
-        `unique_key`, with `on_conflict`, and `limit_key` are as those of `enqueue`, for every job: a text, or
-        a function of those arguments that it names. `limit` holds for all jobs of the kind together, across
-        processes, from when a worker that has it starts; so do `budget`, from which retries are paid, and
-        `breaker`, which stops what fails too often: objects, or names of presets in `jobsim.budgets`.
-
-        Raises:
-            ConfigError: the function cannot be a handler, a setting cannot be used, or the kind is taken.
-        """
-        terms = Terms.of(settings, self.payload_limit)
-
-        def declare(fn: Callable[P, R]) -> Handler[P, R]:
-            kind = getattr(fn, "__name__", repr(fn)) if name is None else name
-            handler = Handler(self._accept, kind, fn, terms)
-            self._add(handler)
-            return handler
-
-        return declare if fn is None else declare(fn)
-
-    def periodic(
-        self,
-        cron: str | None = None,
-        *,
-        every: DurationLike | None = None,
-        tz: str = "UTC",
-        name: str | None = None,
-        arguments: Mapping[str, Any] | None = None,
-        tick_as: str | None = None,
-        catch_up: DurationLike = CATCH_UP,
-        **options: Unpack[Options],
-    ) -> Callable[[Handler[P, R]], Handler[P, R]]:
-        """Have a handler's job enqueued at each tick of a `cron` expression in the zone `tz`, or of `every`.
-
-        All workers of the queue see to it, and each tick is enqueued once, though the clock be set forward
-        or back. Ticks of the last `catch_up` are made up for when a worker starts or the clock leaps. The
-        handler is called with `arguments`, and with the tick's time as the argument `tick_as`. One with
-        several schedules gives each a `name`. The options are those of `enqueue`; a `unique_key` leaves a
-        tick out while the job of the one before is not final, unless `on_conflict` is "replace".
-
-        Raises:
-            ConfigError: a setting cannot be used, or the name is taken.
-        """
-        ticks, placement = ticks_of(cron, every, tz), Placement.of(options)
-
-        def declare(handler: Handler[P, R]) -> Handler[P, R]:
-            schedule = periodic(handler, ticks, arguments or {}, tick_as, placement, catch_up, name)
-            if self.schedules.setdefault(schedule.name, schedule) is not schedule:
-                raise ConfigError(f"{schedule.name!r} is a schedule already; give this one another name=")
-            return handler
-
-        return declare
-
-    def _add(self, handler: Handler[..., Any]) -> None:
-        other = self.handlers.get(handler.kind)
-        # The same function again is a notebook's cell, run again.
-        if other is not None and other.home != handler.home:
-            raise ConfigError(
-                f"{handler.kind!r} is the kind of {other.home} already; give {handler.home} another name="
-            )
-        self.handlers[handler.kind] = handler
-
-    def policy(self, kind: str) -> RetryPolicy:
-        """Return the retry policy of `kind`: the default one where there is no handler."""
-        return self._terms(kind).policy
-
-    def _terms(self, kind: str) -> Terms:
-        handler = self.handlers.get(kind)
-        return _UNKNOWN if handler is None else handler.terms
 
     def enqueue(  # noqa: PLR0913  # each is an option of its own
         self,
@@ -264,7 +160,7 @@ class Queue:
         if handler is not None:
             return handler.call(handler.arguments.bind((), arguments), placement)
         payload = encode(dict(arguments), kind, self.payload_limit)
-        return call_of(payload, lambda: arguments, placement, _UNKNOWN)
+        return call_of(payload, lambda: arguments, placement, UNKNOWN)
 
     def _accept(
         self, kind: str, calls: Iterable[Call], placement: Placement, batch: int | None = None

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from jobsim.analysis import arrays
 from jobsim.analysis.arrays import STATES, Flags, History
-from jobsim.analysis.measures_jobs import ratio
+from jobsim.analysis.measures_jobs import fates, ratio
 from jobsim.analysis.sketch import Sketch
 from jobsim.core.events import CODE, MANY, RECORD, EventLog
 from jobsim.core.job import JobId, State
@@ -73,19 +73,10 @@ class Fold(EventLog):
         self.join()
         left = self._fold()
         counts = self._counts + np.bincount(left.state, minlength=len(STATES))
-        in_state = dict(zip(STATES, counts.tolist(), strict=True))
         jobs, attempts = int(counts.sum()), self._attempts + int(left.attempts.sum())
-        unfinished = sum(count for state, count in in_state.items() if state not in FINAL)
         quantiles = {f"latency_p{p}_s": self._latency.at(-(-p * jobs // 100)) / SECOND for p in _PERCENTS}
         return {
-            "jobs": jobs,
-            "succeeded": in_state[State.SUCCEEDED],
-            "dead_letters": in_state[State.DEAD_LETTER],
-            "cancelled": in_state[State.CANCELLED],
-            "unfinished": unfinished,
-            "success_rate": ratio(in_state[State.SUCCEEDED], jobs),
-            "dead_letter_rate": ratio(in_state[State.DEAD_LETTER], jobs),
-            "unfinished_rate": ratio(unfinished, jobs),
+            **fates(counts),
             "attempts": attempts,
             "attempts_per_job": ratio(attempts, jobs),
             "latency_mean_s": self._latency.mean / SECOND,

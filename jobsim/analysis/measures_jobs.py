@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobsim.analysis import arrays
-from jobsim.analysis.arrays import STATES
+from jobsim.analysis.arrays import STATES, Ints
 from jobsim.analysis.measure import Better, Group, Measure, Scale
 from jobsim.analysis.observed import Observed
 from jobsim.core.job import State
@@ -30,10 +30,10 @@ def ratio(part: float, whole: float) -> float:
     return part / whole if whole else np.nan
 
 
-def _fates(run: Observed) -> dict[str, float]:
-    jobs = run.history.jobs
-    accepted = len(jobs.state)
-    in_state = dict(zip(STATES, np.bincount(jobs.state, minlength=len(STATES)).tolist(), strict=True))
+def fates(counts: Ints) -> dict[str, float]:
+    """Return what became of jobs, given the `counts` of those in each of `STATES`."""
+    in_state = dict(zip(STATES, counts.tolist(), strict=True))
+    accepted = sum(in_state.values())
     unfinished = sum(count for state, count in in_state.items() if state not in FINAL)
     return {
         "jobs": accepted,
@@ -44,8 +44,12 @@ def _fates(run: Observed) -> dict[str, float]:
         "success_rate": ratio(in_state[State.SUCCEEDED], accepted),
         "dead_letter_rate": ratio(in_state[State.DEAD_LETTER], accepted),
         "unfinished_rate": ratio(unfinished, accepted),
-        "goodput_per_s": _goodput(run),
     }
+
+
+def _fates(run: Observed) -> dict[str, float]:
+    counts = np.bincount(run.history.jobs.state, minlength=len(STATES))
+    return {**fates(counts), "goodput_per_s": _goodput(run)}
 
 
 def _goodput(run: Observed) -> float:

@@ -1,7 +1,6 @@
 """``jobsim events``: what happened, and what happens."""
 
 from collections.abc import Iterator
-from threading import Event as Stop
 from typing import Annotated, Final
 
 import typer
@@ -49,6 +48,8 @@ def _those(
     store: Storage, job: JobId | None, after: int | None, interval: Duration | None
 ) -> Iterator[Event]:
     """Yield events, and with an `interval` those that happen from then on, without end."""
+    from jobsim.runtime.live import pause
+
     last = max(0, _last(store) - _FEW) if after is None and job is None else after or 0
     while True:
         for event in store.events(last, job):
@@ -56,7 +57,7 @@ def _those(
             yield event
         if interval is None:
             return
-        Stop().wait(interval / SECOND)  # a command has no runtime to sleep by
+        pause(interval)
 
 
 def _last(store: Storage) -> int:

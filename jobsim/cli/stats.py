@@ -1,6 +1,5 @@
 """``jobsim stats``: how many jobs are in which state, which breakers are open, and which queues paused."""
 
-from threading import Event
 from typing import Annotated, Final
 
 from jobsim.cli.database import open_database
@@ -20,6 +19,8 @@ def stats(
     as_json: Json = False,
 ) -> None:
     """Show how many jobs are in each state, which breakers are not closed, and which queues are paused."""
+    from jobsim.runtime.live import pause
+
     with open_database(url) as store:
         while True:
             if watch and not as_json:
@@ -27,7 +28,7 @@ def stats(
             _show(store, as_json=as_json)
             if not watch:
                 return
-            Event().wait(interval / SECOND)  # a command has no runtime to sleep by
+            pause(interval)
 
 
 def _show(store: Storage, *, as_json: bool) -> None:

@@ -18,45 +18,54 @@ if TYPE_CHECKING:
     from jobsim.sim import Scenario, Sweep
 
 
+Vary = Annotated[
+    list[str] | None,
+    option(
+        "--vary",
+        metavar="KEY=A,B,C",
+        help="A key of the scenario and its values, such as workers.count=2,4,8; repeatable.",
+        show_default="the scenario's table [sweep]",
+    ),
+]
+
+Zip = Annotated[
+    bool,
+    flag("--zip", help="Take the keys' values side by side, not each with each."),
+]
+
+Measures = Annotated[
+    list[str] | None,
+    option(
+        "--measure",
+        "-m",
+        metavar="NAME",
+        help="A measure to show; repeat it for more.",
+        show_default="dead letters, p95 latency, attempts",
+    ),
+]
+
+Out = Annotated[
+    Path | None,
+    option(
+        "--out",
+        metavar="DIR",
+        help="Keep finished runs and a report there; the same command goes on where it was stopped.",
+    ),
+]
+
+
 def sweep(  # noqa: PLR0913  # a command has as many options as there is to choose
     scenario: ScenarioFile,
     *,
-    vary: Annotated[
-        list[str] | None,
-        option(
-            "--vary",
-            metavar="KEY=A,B,C",
-            help="A key of the scenario and its values, such as workers.count=2,4,8; repeatable.",
-            show_default="the scenario's table [sweep]",
-        ),
-    ] = None,
-    zipped: Annotated[
-        bool,
-        flag("--zip", help="Take the keys' values side by side, not each with each."),
-    ] = False,
+    vary: Vary = None,
+    zipped: Zip = False,
     policy: Policies = None,
     replications: Replications = 20,
     seed: Seed = None,
     n_jobs: NJobs = -1,
     storage: Storage = Store.MEMORY,
-    measures: Annotated[
-        list[str] | None,
-        option(
-            "--measure",
-            "-m",
-            metavar="NAME",
-            help="A measure to show; repeat it for more.",
-            show_default="dead letters, p95 latency, attempts",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        option(
-            "--out",
-            metavar="DIR",
-            help="Keep finished runs and a report there; the same command goes on where it was stopped.",
-        ),
-    ] = None,
+    measures: Measures = None,
+    out: Out = None,
     as_json: Json = False,
     no_progress: NoProgress = False,
 ) -> None:

@@ -17,48 +17,59 @@ if TYPE_CHECKING:
     from jobsim.sim.space import Goal
 
 
+Vary = Annotated[
+    list[str] | None,
+    option(
+        "--vary",
+        metavar="KEY=LOW..HIGH",
+        help="A key of the policy and its range, such as backoff.base=1s..1m, or values A,B; repeatable.",
+        show_default="[tune] of the scenario, or attempts, base, cap and jitter",
+    ),
+]
+
+Objective = Annotated[
+    str | None,
+    option("--objective", metavar="NAME", help="The measure to improve.", show_default="attempts_per_job"),
+]
+
+Keep = Annotated[
+    list[str] | None,
+    option(
+        "--keep",
+        metavar="NAME<BOUND",
+        help="What it must keep to, such as 'dead_letter_rate<0.1%' or 'recovery_s<5m'; repeatable.",
+        show_default="dead_letter_rate<0.1%",
+    ),
+]
+
+Varied = Annotated[
+    str | None,
+    option(
+        "--policy",
+        "-p",
+        metavar="NAME",
+        autocompletion=policy_names,
+        help="The policy to vary.",
+        show_default="full_jitter",
+    ),
+]
+
+Trials = Annotated[int, option("--trials", min=1, metavar="N", help="Policies to try.")]
+
+Replications = Annotated[
+    int, option("--replications", "-n", min=2, metavar="N", help="Runs of each; twice as many at last.")
+]
+
+
 def tune(  # noqa: PLR0913  # a command has as many options as there is to choose
     scenario: ScenarioFile,
     *,
-    vary: Annotated[
-        list[str] | None,
-        option(
-            "--vary",
-            metavar="KEY=LOW..HIGH",
-            help="A key of the policy and its range, such as backoff.base=1s..1m, or values A,B; repeatable.",
-            show_default="[tune] of the scenario, or attempts, base, cap and jitter",
-        ),
-    ] = None,
-    objective: Annotated[
-        str | None,
-        option(
-            "--objective", metavar="NAME", help="The measure to improve.", show_default="attempts_per_job"
-        ),
-    ] = None,
-    constraint: Annotated[
-        list[str] | None,
-        option(
-            "--keep",
-            metavar="NAME<BOUND",
-            help="What it must keep to, such as 'dead_letter_rate<0.1%' or 'recovery_s<5m'; repeatable.",
-            show_default="dead_letter_rate<0.1%",
-        ),
-    ] = None,
-    policy: Annotated[
-        str | None,
-        option(
-            "--policy",
-            "-p",
-            metavar="NAME",
-            autocompletion=policy_names,
-            help="The policy to vary.",
-            show_default="full_jitter",
-        ),
-    ] = None,
-    trials: Annotated[int, option("--trials", min=1, metavar="N", help="Policies to try.")] = 40,
-    replications: Annotated[
-        int, option("--replications", "-n", min=2, metavar="N", help="Runs of each; twice as many at last.")
-    ] = 10,
+    vary: Vary = None,
+    objective: Objective = None,
+    constraint: Keep = None,
+    policy: Varied = None,
+    trials: Trials = 40,
+    replications: Replications = 10,
     seed: Seed = None,
     n_jobs: NJobs = -1,
     as_json: Json = False,

@@ -29,41 +29,58 @@ _ENDS: Final = {
 }
 
 
+Concurrency = Annotated[
+    int | None, option("--concurrency", "-c", min=1, metavar="N", help="Jobs to run at a time.")
+]
+
+Lease = Annotated[
+    Duration | None, wait("--lease", help="How long after a worker's death its jobs stay claimed.")
+]
+
+Poll = Annotated[Duration | None, wait("--poll", help="How often an idle worker looks for jobs.")]
+
+Processes = Annotated[
+    int, option("--processes", min=1, metavar="N", help="Worker processes, each with that concurrency.")
+]
+
+ShutdownTimeout = Annotated[
+    Duration | None, wait("--shutdown-timeout", help="How long running jobs may go on once told to stop.")
+]
+
+LogLevel = Annotated[
+    Level, option("--log-level", metavar="LEVEL", help="debug, info, warning or error; on stderr.")
+]
+
+LogFormat = Annotated[
+    Format,
+    option("--log-format", metavar="FORMAT", help="text, or json: one object a line."),
+]
+
+Metrics = Annotated[
+    int | None,
+    option(
+        "--metrics",
+        min=1,
+        max=LAST_PORT,
+        metavar="PORT",
+        help="Serve Prometheus metrics on 127.0.0.1; each of several processes has the next port.",
+    ),
+]
+
+
 def worker(  # noqa: PLR0913  # each is an option of its own
     app: App,
     *,
-    concurrency: Annotated[
-        int | None, option("--concurrency", "-c", min=1, metavar="N", help="Jobs to run at a time.")
-    ] = None,
+    concurrency: Concurrency = None,
     queues: Queues = None,
-    lease: Annotated[
-        Duration | None, wait("--lease", help="How long after a worker's death its jobs stay claimed.")
-    ] = None,
-    poll: Annotated[Duration | None, wait("--poll", help="How often an idle worker looks for jobs.")] = None,
-    processes: Annotated[
-        int, option("--processes", min=1, metavar="N", help="Worker processes, each with that concurrency.")
-    ] = 1,
+    lease: Lease = None,
+    poll: Poll = None,
+    processes: Processes = 1,
     burst: Annotated[bool, flag("--burst", help="Stop when no job is due.")] = False,
-    shutdown_timeout: Annotated[
-        Duration | None, wait("--shutdown-timeout", help="How long running jobs may go on once told to stop.")
-    ] = None,
-    log_level: Annotated[
-        Level, option("--log-level", metavar="LEVEL", help="debug, info, warning or error; on stderr.")
-    ] = Level.INFO,
-    log_format: Annotated[
-        Format,
-        option("--log-format", metavar="FORMAT", help="text, or json: one object a line."),
-    ] = Format.TEXT,
-    metrics: Annotated[
-        int | None,
-        option(
-            "--metrics",
-            min=1,
-            max=LAST_PORT,
-            metavar="PORT",
-            help="Serve Prometheus metrics on 127.0.0.1; each of several processes has the next port.",
-        ),
-    ] = None,
+    shutdown_timeout: ShutdownTimeout = None,
+    log_level: LogLevel = Level.INFO,
+    log_format: LogFormat = Format.TEXT,
+    metrics: Metrics = None,
 ) -> None:
     """Run the jobs of an app's queue until stopped.
 

@@ -114,20 +114,11 @@ def _recorded(file: str) -> Iterator[Duration]:
                 raise ConfigError(f"{file}:{number}: {text}") from None
 
 
-Single = Annotated[
-    Poisson
-    | Deterministic
-    | Listed
-    | Recorded
-    | Replayed
-    | Diurnal
-    | Ramp
-    | Spike
-    | Piecewise
-    | Mmpp
-    | OnOff,
-    Field(discriminator="process"),
-]
+_Single = (
+    Poisson | Deterministic | Listed | Recorded | Replayed | Diurnal | Ramp | Spike | Piecewise | Mmpp | OnOff
+)
+
+Single = Annotated[_Single, Field(discriminator="process")]
 
 
 class Batches(Model):
@@ -160,18 +151,4 @@ class Batches(Model):
         return 1 + int(math.log1p(-u) / math.log1p(-1 / mean)) if mean > 1 else 1
 
 
-Arrivals = Annotated[
-    Poisson
-    | Deterministic
-    | Listed
-    | Recorded
-    | Replayed
-    | Diurnal
-    | Ramp
-    | Spike
-    | Piecewise
-    | Mmpp
-    | OnOff
-    | Batches,
-    Field(discriminator="process"),
-]
+Arrivals = Annotated[_Single | Batches, Field(discriminator="process")]

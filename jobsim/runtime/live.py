@@ -26,6 +26,11 @@ def elapsed() -> Instant:
     return Instant(time.monotonic_ns() // 1_000)  # as above
 
 
+def pause(duration: Duration) -> None:
+    """Do nothing for `duration`, where no loop runs: in a command that looks again and again."""
+    time.sleep(duration / SECOND)
+
+
 class LiveRuntime:
     """The verbs on the event loop that runs when this is made, in that loop's thread.
 
