@@ -126,7 +126,7 @@ storage = SqliteStorage(path)
 pause()
 worker = WorkerId(f"worker {me}")
 while storage.counts()[State.PENDING]:
-    for lease in claim(storage, limit=me + 1, worker=worker):
+    for lease in claim(storage, limit=me + 2, worker=worker):
         storage.settle([Settlement(lease, SUCCEED)], at(1))
 """
 
