@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from jobsim.cli import (
+    check,
     compare,
     dlq,
     doctor,
@@ -36,8 +37,8 @@ app = typer.Typer(
     cls=Program,
     name="jobsim",
     help="A persistent job queue, and a simulator that runs the same engine.",
-    epilog="Exit codes: 0 done, 1 error, 2 wrong usage, 3 not found, 4 database unusable, 99 an expectation "
-    "of a scenario is broken, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 error, 2 wrong usage, 3 not found, 4 database unusable, 5 a log or a "
+    "database breaks a rule, 99 an expectation of a scenario is broken, 130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -49,6 +50,7 @@ app.add_typer(dlq.app, name="dlq", rich_help_panel=_LIVE)
 app.command(rich_help_panel=_LIVE)(stats.stats)
 app.command(rich_help_panel=_LIVE)(events.events)
 app.command(rich_help_panel=_LIVE)(doctor.doctor)
+app.command(rich_help_panel=_LIVE)(check.check)
 app.command(rich_help_panel=_LIVE)(migrate.migrate)
 app.add_typer(queues.app, name="queues", rich_help_panel=_LIVE)
 app.add_typer(limits.app, name="limits", rich_help_panel=_LIVE)

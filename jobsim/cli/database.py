@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobsim.cli.options import usage
@@ -14,15 +15,20 @@ if TYPE_CHECKING:
     from jobsim.storage.base import Storage
 
 
+def is_file(source: str) -> bool:
+    """Return whether `source` is the path of a log, and neither a URL nor the queue of an app."""
+    return "://" not in source and (":" not in source or Path(source).exists())
+
+
 @contextmanager
-def open_database(where: str) -> "Iterator[Storage]":
+def open_database(where: str, hint: str = "--url") -> "Iterator[Storage]":
     """Open the store that `where`, a URL or ``module:queue``, names, and close it afterwards.
 
     Raises:
-        typer.BadParameter: it names none.
+        typer.BadParameter: it names none; the parameter called `hint` is blamed.
         StorageError: there is none yet, or it cannot be opened.
     """
-    with usage("--url"):
+    with usage(hint):
         address = shared_address(where)
     if address.caveat:
         note(f"{address}: {address.caveat}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobsim.cli.database import shared_address
+from jobsim.cli.database import is_file, shared_address
 from jobsim.cli.options import Json, flag, option, usage
 from jobsim.cli.output import note, write_json, write_table
 from jobsim.core.errors import ConfigError
@@ -31,7 +31,7 @@ def fit(
         str,
         typer.Argument(
             metavar="URL|APP|LOG",
-            help="A database's URL, the queue of an app (module:queue), or a table of events.",
+            help="A database's URL, the queue of an app (module:queue), or a file of events.",
         ),
     ],
     *,
@@ -89,7 +89,7 @@ def _named(out: Path | None) -> str:
 
 def _source(source: str) -> str:
     """Return a URL or a path for what was written, which may name the queue of an app."""
-    if "://" in source or ":" not in source or Path(source).exists():
+    if "://" in source or is_file(source):
         return source
     with usage("URL|APP|LOG"):
         return shared_address(source).url

@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     NOT_FOUND = 3
     DATABASE = 4
+    UNSOUND = 5
     EXPECTATION = 99
     INTERRUPTED = 130
 

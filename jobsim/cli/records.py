@@ -49,6 +49,7 @@ def event_record(event: Event) -> dict[str, Any]:
         "at": iso(event.at),
         "event": event.kind.value,
         "attempt": event.attempt,
+        "max_attempts": limit(event.max_attempts),
         "token": event.token,
         "worker": event.worker,
         "due": iso(event.due),

@@ -162,9 +162,10 @@ class EventLog:
         for seq in range(after + 1, len(self) + 1):
             record = RECORD.unpack_from(self.records, (seq - 1) * RECORD.size)
             if record[2] not in without:
-                yield self._event(seq, *record)
+                yield self.event(seq, *record)
 
-    def _event(self, seq: int, *record: int) -> Event:
+    def event(self, seq: int, *record: int) -> Event:
+        """Return event number `seq`, whose record has these fields, by the log's tables."""
         at, due, job, attempt, limit, token, worker, why, kind = record
         return Event(
             seq,

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 
 from jobsim.core.decide import Why
 from jobsim.core.errors import ConfigError
-from jobsim.core.events import EventLog
+from jobsim.core.events import RECORD, Event, EventLog
 from jobsim.core.job import JobId
 
 _FORMAT: Final = b"jobsim events 1\n"
@@ -80,27 +80,48 @@ def read_events(path: str | PathLike[str]) -> EventLog:
     Raises:
         ConfigError: there is none, it is no such file, or its end is missing.
     """
+    log = EventLog()
+    for records in _records(path, log):
+        log.extend(records)
+    return log
+
+
+def stream_events(path: str | PathLike[str]) -> Iterator[Event]:
+    """Yield the events in the file at `path`, of which few are in memory at a time.
+
+    Raises:
+        ConfigError: as `read_events`, once it comes to that.
+    """
+    log, seq = EventLog(), 0
+    for records in _records(path, log):
+        for record in RECORD.iter_unpack(records):
+            seq += 1
+            yield log.event(seq, *record)
+
+
+def _records(path: str | PathLike[str], log: EventLog) -> Iterator[bytes]:
+    """Yield the records in a file, and fill the tables of `log`, which give them meaning, before each."""
     try:
         with Path(path).open("rb") as file:
             if file.read(len(_FORMAT)) != _FORMAT:
                 raise ConfigError(f"{path} is no file of events that this version of jobsim reads")
-            return _read(file, path)
+            yield from _read(file, path, log)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _read(file: BinaryIO, path: str | PathLike[str]) -> EventLog:
-    log = EventLog()
+def _read(file: BinaryIO, path: str | PathLike[str], log: EventLog) -> Iterator[bytes]:
     while True:
         head = file.read(_FRAME.size)
         kind, length = _FRAME.unpack(head) if len(head) == _FRAME.size else (b"", 0)
         content = file.read(length)
-        if len(content) != length or kind not in {b"J", b"T", b"R", b"E"}:
+        whole = len(content) == length and not (kind == b"R" and length % RECORD.size)
+        if not whole or kind not in {b"J", b"T", b"R", b"E"}:
             raise ConfigError(f"{path} is damaged, or was cut off: it has no end; write it anew")
         if kind == b"E":
-            return log
+            return
         if kind == b"R":
-            log.extend(content)
+            yield content
         else:
             _learn(log, kind, content)
 

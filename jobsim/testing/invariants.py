@@ -12,8 +12,9 @@ from typing import Final
 
 from jobsim.core.events import Event, Standing, standing, step
 from jobsim.core.job import Job, JobId
+from jobsim.core.time import Instant
 from jobsim.core.transitions import FINAL, TRANSITIONS, Kind
-from jobsim.testing.rules import RULES, span, well_formed
+from jobsim.testing.rules import RULES, Rule, span, well_formed
 
 _SOURCES: Final = {kind: state for (state, kind) in TRANSITIONS}
 _COLUMNS: Final = "  {:>6}  {:>12}  {:<12} attempt {}/{} token {}{}{} {}"
@@ -52,14 +53,17 @@ def check(
     offered: Iterable[JobId] | None = None,
     jobs: Iterable[Job] | None = None,
     drained: bool = False,
+    by: Instant | None = None,
+    rules: Iterable[Rule] = (),
 ) -> list[Violation]:
     """Return what is wrong with a whole history; nothing, if it is sound.
 
     `events` are all events from the first on, in the order of the log; what is not even an event is a
     violation, too. `accepted` are the ids that an enqueue returned, `offered` all that one was ever called
-    with, `jobs` what the store holds at the end. `drained` says that workers ran until nothing was left.
+    with, `jobs` what the store holds at the end. `drained` says that workers ran until nothing was left, `by`
+    when that had to be. More `rules` are asked of events, such as `jobsim.testing.backoffs.WithinPolicy`.
     """
-    history = History()
+    history = History(rules)
     found = [violation for event in events for violation in history.add(event)]
     if accepted is not None:
         found += history.conservation(accepted)
@@ -68,7 +72,7 @@ def check(
     if jobs is not None:
         found += history.log_equals_state(jobs)
     if drained:
-        found += history.liveness()
+        found += history.liveness(by)
     return found
 
 
@@ -79,22 +83,30 @@ def verify(
     offered: Iterable[JobId] | None = None,
     jobs: Iterable[Job] | None = None,
     drained: bool = False,
+    by: Instant | None = None,
+    rules: Iterable[Rule] = (),
 ) -> None:
     """Refuse a history that `check` finds fault with.
 
     Raises:
         AssertionError: what is wrong, with the history of each job concerned.
     """
-    found = check(events, accepted=accepted, offered=offered, jobs=jobs, drained=drained)
+    found = check(events, accepted=accepted, offered=offered, jobs=jobs, drained=drained, by=by, rules=rules)
     if found:
         raise AssertionError("\n".join(map(str, found)))
 
 
 class History:
-    """What is known after the events added so far, for checking a log while it grows."""
+    """What is known after the events added so far, for checking a log while it grows.
 
-    def __init__(self) -> None:
+    More `rules` are asked of each event after those of `jobsim.testing.rules`. One that does not keep events,
+    as a long log is not to fill the memory, tells of a violation with the last event only.
+    """
+
+    def __init__(self, rules: Iterable[Rule] = (), *, keeps_events: bool = True) -> None:
         self.standings: dict[JobId, Standing] = {}
+        self._rules = (*RULES, *rules)
+        self._keeps_events = keeps_events
         self._events: dict[JobId, list[Event]] = {}
         self._seq = 0
 
@@ -106,9 +118,9 @@ class History:
         if flaw is not None:
             return [Violation("well_formed", None, f"{flaw}: {event!r}")]
         before = self.standings.get(event.job)
-        past = self._events.setdefault(event.job, [])
+        past = self._events.setdefault(event.job, []) if self._keeps_events else []
         past.append(event)
-        broken = [(rule.__name__, problem) for rule in RULES if (problem := rule(event, before))]
+        broken = [(rule.__name__, problem) for rule in self._rules if (problem := rule(event, before))]
         if event.seq <= self._seq:
             broken.append(("in_order", f"event {event.seq} comes after event {self._seq}"))
         self._seq = max(self._seq, event.seq)
@@ -151,13 +163,18 @@ class History:
                 problems.append((job.id, f"the log says {told}, the store {kept}"))
         return [Violation("log_equals_state", id_, problem, self.of(id_)) for id_, problem in problems]
 
-    def liveness(self) -> list[Violation]:
-        """Once workers ran until nothing was left, every job is in a final state."""
-        return [
-            Violation("liveness", job, f"still {now.state.value} after the drain", self.of(job))
-            for job, now in self.standings.items()
-            if now.state not in FINAL
-        ]
+    def liveness(self, by: Instant | None = None) -> list[Violation]:
+        """Once workers ran until nothing was left, every job is in a final state; since `by`, if given."""
+        late = ((job, _late(now, by)) for job, now in self.standings.items())
+        return [Violation("liveness", job, problem, self.of(job)) for job, problem in late if problem]
+
+
+def _late(now: Standing, by: Instant | None) -> str | None:
+    if now.state not in FINAL:
+        return f"still {now.state.value} after the drain"
+    if by is None or now.finished is None or now.finished <= by:
+        return None
+    return f"{now.state.value} {span(now.finished - by)} after it had to be final"
 
 
 def _after(event: Event, before: Standing | None) -> Standing:

@@ -9,7 +9,7 @@ import pytest
 from jobsim.core.errors import ConfigError
 from jobsim.core.events import EventLog
 from jobsim.policies import oban
-from jobsim.sim.event_file import read_events
+from jobsim.sim.event_file import read_events, stream_events
 from jobsim.sim.scenario import Scenario
 from jobsim.sim.simulation import simulate
 from jobsim.sim.streaming import record, summarise
@@ -137,3 +137,14 @@ def test_recording_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) 
         record(scenario("1m"), path, "oban", 3, "paper")
     assert path.read_text() == "another's"
     assert [found.name for found in tmp_path.iterdir()] == ["run.events"]
+
+
+def test_file_of_events_is_read_in_parts(tmp_path: Path) -> None:
+    """Event by event it is the log that is read whole, in memory that does not grow with it."""
+    path = record(scenario("20m"), tmp_path / "run.events", "oban", 3).path
+    whole = read_events(path)
+    tracemalloc.start()
+    assert all(one == other for one, other in zip(stream_events(path), whole, strict=True))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * path.stat().st_size

@@ -1,21 +1,23 @@
 """Where event logs come from: a live store, a run, or a table that was exported."""
 
 import csv
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from jobsim.core.decide import Why
 from jobsim.core.errors import ConfigError
 from jobsim.core.events import Event, EventLog
 from jobsim.core.job import UNLIMITED, JobId, WorkerId
-from jobsim.core.time import SECOND, Instant
+from jobsim.core.time import SECOND, Instant, instant
 from jobsim.core.transitions import Kind
-from jobsim.models.trace_rows import reading
-from jobsim.sim.event_file import read_events
+from jobsim.models.trace_rows import reading, told_of
+from jobsim.sim.event_file import stream_events
 from jobsim.sim.streaming import Recording
 
 if TYPE_CHECKING:
@@ -49,8 +51,7 @@ def told(source: Any) -> Told:
     """Return the log that `source` is or names.
 
     That is an `EventLog`; what has one, such as the result of a simulation or a recording; a `Storage`; the
-    URL of one; a file of events that `jobsim.sim.record` wrote; or a table of events as ``jobsim run --out``
-    writes it, CSV (plain or gzip) or Parquet.
+    URL of one; or a file that `events_in` reads.
 
     Raises:
         ConfigError: it is none of these, or what is wrong in the table, with its line and column.
@@ -68,22 +69,9 @@ def told(source: Any) -> Told:
             with closing(address.open(create=False)) as store:
                 return _of_store(str(address), store)
         case str() | os.PathLike():
-            return Told(Path(source).stem, _read(source))
+            return Told(Path(source).stem, EventLog.of(events_in(source)))
         case _:
             return _of_object(source)
-
-
-def _read(path: str | os.PathLike[str]) -> EventLog:
-    """Return the log in a file, whose first bytes tell whether it is a table."""
-    try:
-        with Path(path).open("rb") as file:
-            is_table = file.read(len(_EVENTS)) != _EVENTS
-    except OSError:
-        is_table = True  # reading it says what is the matter
-    return read_table(path) if is_table else read_events(path)
-
-
-_EVENTS: Final = b"jobsim events"
 
 
 def _of_object(source: Any) -> Told:
@@ -123,71 +111,115 @@ def _of_store(name: str, store: "Storage") -> Told:
     return Told(name, log, places, last - count)
 
 
-def read_table(path: str | os.PathLike[str]) -> EventLog:
-    """Return the log that a table of events tells; see `jobsim.analysis.frames.events` for its columns.
+def events_in(path: str | os.PathLike[str]) -> Iterator[Event]:
+    """Yield the events in a file, of which few are in memory at a time.
+
+    It is a file that `jobsim.sim.record` wrote, a table of events as ``jobsim run --out`` writes it, CSV or
+    Parquet (see `jobsim.analysis.frames.events` for its columns), or what ``jobsim events --json`` wrote.
+    Text may be compressed by gzip.
 
     Raises:
         ConfigError: it cannot be read, or what is wrong in it, with its line and column.
     """
     name = os.fspath(path)
     if name.endswith(".parquet"):
-        return EventLog.of(_events(name, enumerate(_parquet_rows(name), 1), ": row "))
-    with reading(path) as text:
-        rows = csv.DictReader(text, strict=True)
-        missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+        yield from _events(name, enumerate(_parquet_rows(name), 1), ": row ", _COLUMNS)
+    elif _begins_with(name, _EVENTS):
+        yield from stream_events(name)
+    else:
+        with reading(name) as text:
+            start = text.read(1)
+            text.seek(0)
+            if start == "{":
+                yield from _events(name, _lines(name, text), ":", _KEYS)
+            else:
+                yield from _events(name, _csv_rows(name, text), ":", _COLUMNS)
+
+
+_EVENTS: Final = b"jobsim events"
+
+
+def _begins_with(name: str, start: bytes) -> bool:
+    with told_of(name), Path(name).open("rb") as file:
+        return file.read(len(start)) == start
+
+
+def _csv_rows(name: str, text: IO[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    rows = csv.DictReader(text, strict=True)
+    missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+    if missing:
+        raise ConfigError(f"{name}:1: is no table of events: there is no column {missing[0]!r}")
+    for row in rows:
+        yield rows.line_num, row
+
+
+def _lines(name: str, text: IO[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(text, 1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{name}:{number}: is no line of JSON: {error}") from None
+        missing = [key for key in _KEYS if not isinstance(row, dict) or key not in row]
         if missing:
-            raise ConfigError(f"{name}:1: is no table of events: there is no column {missing[0]!r}")
-        return EventLog.of(_events(name, ((rows.line_num, row) for row in rows), ":"))
+            raise ConfigError(
+                f"{name}:{number}: is no event: there is no {missing[0]!r}; write the log with "
+                "jobsim events --after 0 --json"
+            )
+        yield number, row
 
 
 def _parquet_rows(name: str) -> Iterator[dict[str, Any]]:
-    import pandas as pd
+    with told_of(name):
+        yield from _rows_of_batches(name)
 
+
+def _rows_of_batches(name: str) -> Iterator[dict[str, Any]]:
     try:
-        table = pd.read_parquet(name)
-    except (OSError, ValueError, ImportError) as error:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
         raise ConfigError(f"{name}: cannot be read: {error}") from None
-    missing = [column for column in _COLUMNS if column not in table]
-    if missing:
-        raise ConfigError(f"{name}: is no table of events: there is no column {missing[0]!r}")
-    columns = [table[column].astype(object).where(table[column].notna(), "").tolist() for column in _COLUMNS]
-    for values in zip(*columns, strict=True):
-        yield dict(zip(_COLUMNS, values, strict=True))
+    try:
+        with ParquetFile(name) as file:
+            missing = [column for column in _COLUMNS if column not in file.schema_arrow.names]
+            if missing:
+                raise ConfigError(f"{name}: is no table of events: there is no column {missing[0]!r}")
+            for batch in file.iter_batches(columns=list(_COLUMNS)):
+                table = batch.to_pandas().astype(object)
+                values = (table[column].where(table[column].notna(), "").tolist() for column in _COLUMNS)
+                for row in zip(*values, strict=True):
+                    yield dict(zip(_COLUMNS, row, strict=True))
+    except ArrowException as error:
+        raise ConfigError(f"{name}: cannot be read: {error}") from None
 
 
-def _events(name: str, rows: Iterable[tuple[int, dict[str, Any]]], place: str) -> Iterator[Event]:
+_Reader = tuple[str, Callable[[Any], Any]]
+
+
+def _events(
+    name: str, rows: Iterable[tuple[int, dict[str, Any]]], place: str, columns: Mapping[str, _Reader]
+) -> Iterator[Event]:
     for line, row in rows:
         try:
-            told_of = {column: read(row[column]) for column, read in _COLUMNS.items()}
-        except (ValueError, TypeError, KeyError) as error:
-            column = next(c for c, read in _COLUMNS.items() if _fails(read, row.get(c)))
+            read = {part: reader(row[column]) for column, (part, reader) in columns.items()}
+        except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
+            column = next(c for c, (_, reader) in columns.items() if _fails(reader, row.get(c)))
             raise ConfigError(f"{name}{place}{line}: column {column!r}: {error}") from None
-        yield _event(told_of)
+        yield _event(read)
 
 
 def _fails(read: Callable[[Any], object], value: Any) -> bool:
     try:
         read(value)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
         return True
     return False
 
 
-def _event(row: dict[str, Any]) -> Event:
-    is_enqueue = row["event"] is Kind.ENQUEUE
-    reason = row["kind"] if is_enqueue else row["reason"]
-    return Event(
-        seq=row["seq"],
-        at=row["at_s"],
-        job=row["job"],
-        kind=row["event"],
-        attempt=row["attempt"],
-        max_attempts=row["max_attempts"],
-        token=row["token"],
-        worker=row["worker"],
-        due=row["due_s"],
-        why=Why(row["outcome"], reason, row["error"]),
-    )
+def _event(read: dict[str, Any]) -> Event:
+    outcome, reason, error = (read.pop(part) for part in ("outcome", "reason", "error"))
+    kind_of_job = read.pop("kind_of_job", reason)
+    return Event(**read, why=Why(outcome, kind_of_job if read["kind"] is Kind.ENQUEUE else reason, error))
 
 
 def _instant(value: Any) -> Instant:
@@ -195,22 +227,45 @@ def _instant(value: Any) -> Instant:
 
 
 def _limit(value: Any) -> int:
-    number = float(value)
-    return UNLIMITED if number == float("inf") else int(number)
+    return UNLIMITED if value is None or (number := float(value)) == float("inf") else int(number)
 
 
-_COLUMNS: Final[dict[str, Callable[[Any], Any]]] = {
-    "seq": int,
-    "at_s": _instant,
-    "job": JobId.parse,
-    "kind": str,
-    "event": Kind,
-    "attempt": int,
-    "max_attempts": _limit,
-    "token": int,
-    "worker": lambda value: WorkerId(value) if value else None,
-    "due_s": lambda value: _instant(value) if value not in ("", None) else None,
-    "outcome": str,
-    "reason": str,
-    "error": str,
+def _moment(text: str) -> Instant:
+    return instant(datetime.fromisoformat(text))
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _worker(value: Any) -> WorkerId | None:
+    return WorkerId(str(value)) if value else None
+
+
+_ALIKE: Final[dict[str, _Reader]] = {
+    "seq": ("seq", int),
+    "job": ("job", JobId.parse),
+    "event": ("kind", Kind),
+    "attempt": ("attempt", int),
+    "max_attempts": ("max_attempts", _limit),
+    "token": ("token", int),
+    "worker": ("worker", _worker),
+    "outcome": ("outcome", _text),
+    "reason": ("reason", _text),
+    "error": ("error", _text),
 }
+
+_COLUMNS: Final[dict[str, _Reader]] = {
+    **_ALIKE,
+    "at_s": ("at", _instant),
+    "kind": ("kind_of_job", _text),
+    "due_s": ("due", lambda value: _instant(value) if value not in ("", None) else None),
+}
+"""What is in the columns of a table, and how it is read."""
+
+_KEYS: Final[dict[str, _Reader]] = {
+    **_ALIKE,
+    "at": ("at", _moment),
+    "due": ("due", lambda value: None if value is None else _moment(value)),
+}
+"""The same of a line of JSON."""
