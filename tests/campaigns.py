@@ -6,7 +6,7 @@ from pathlib import Path
 _FILE = Path(__file__).parents[1] / "reports" / "reliability.jsonl"
 
 
-def record(campaign: str, **figures: int | float) -> None:
+def record(campaign: str, **figures: float) -> None:
     """Append the figures of a campaign, or of a share of one: counts of several shares are to be added up."""
     _FILE.parent.mkdir(exist_ok=True)
     lines = [
