@@ -55,6 +55,28 @@ def in_words(
     return _stacked({values: summary.in_words(part, ci, names) for values, part in cells(runs, keys)}, keys)
 
 
+def differences(
+    runs: pd.DataFrame,
+    keys: Sequence[str],
+    baseline: str,
+    ci: float = 0.95,
+    measures: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """Return `summary.differences` of every cell, each after columns with its values."""
+    return pd.concat(
+        [
+            _after(keys, values, summary.differences(part, baseline, ci, measures))
+            for values, part in cells(runs, keys)
+        ],
+        ignore_index=True,
+    )
+
+
+def _after(keys: Sequence[str], values: tuple[object, ...], told: pd.DataFrame) -> pd.DataFrame:
+    """Return a table after columns with the values of its cell."""
+    return pd.concat([pd.DataFrame([values] * len(told), columns=list(keys)), told], axis=1)
+
+
 def _stacked(tables: Mapping[tuple[object, ...], pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
     index = pd.MultiIndex.from_tuples(
         [(*values, label) for values, part in tables.items() for label in part.index], names=[*keys, "policy"]

@@ -12,7 +12,8 @@ class Row(Model):
 
     An attempt reads the row, works for its own service time, and writes. Where another has written
     in between, the write fails with `error`, and so does the attempt. `network` is the time of each of the
-    four ways: to read, back, to write, back. The row itself takes no time.
+    four ways: to read, back, to write, back. The row itself takes no time, unless `service` says how long a
+    read or a write takes: then it sees to one of them at a time, first come, first served.
     Source: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015, and its simulator,
     aws-samples/aws-arch-backoff-simulator.
     """
@@ -20,6 +21,7 @@ class Row(Model):
     model: Literal["row"] = "row"
     name: Text
     network: Service
+    service: Service | None = None
     error: ErrorField = default("RuntimeError: version conflict")
 
 

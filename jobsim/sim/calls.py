@@ -27,6 +27,7 @@ from jobsim.sim.draws import Draw
 Clock = Callable[[], Instant]
 
 _WAYS: Final = tuple(Draw(f"{Purpose.NETWORK}:{way}") for way in range(4))
+_VISITS: Final = (Draw(f"{Purpose.CALL}:read"), Draw(f"{Purpose.CALL}:write"))
 
 
 class Partner(Protocol):
@@ -191,10 +192,12 @@ class RowAtWork:
     """A row during one run. The calls in its log are the writes."""
 
     def __init__(self, model: Row, now: Clock) -> None:
-        self.drawn = _WAYS
+        self.drawn = _WAYS if model.service is None else (*_WAYS, *_VISITS)
         self._log = CallLog()
         self._way = model.network.draw
+        self._takes = None if model.service is None else model.service.draw
         self._now, self._began = now, now()
+        self._station = Station(1)
         self._version = Version()
         self._conflict = Failed(model.error)
 
@@ -202,16 +205,30 @@ class RowAtWork:
         self, machine: SimRuntime | Machine, lease: Lease, own: tuple[int, int], numbers: Sequence[float]
     ) -> Outcome:
         """Play an attempt: read, work, write."""
-        to_read, read_back, to_write, written_back = map(self._way, numbers)
-        read = self._now() - self._began + to_read
-        await machine.sleep(Duration(to_read + read_back + sum(own) + to_write))
+        to_read, read_back, to_write, written_back = map(self._way, numbers[:4])
+        read = (self._now() - self._began) + to_read
+        away = to_read + read_back + sum(own) + to_write
+        if self._takes is not None:
+            await machine.sleep(Duration(to_read))
+            at = self._now() - self._began
+            _, read = self._serve(at, self._takes(numbers[4]))
+            away += read - at - to_read
+        await machine.sleep(Duration(away))
         at = self._now() - self._began
-        sent = at - to_write
-        won = self._version.write(read, at)
-        number = self._log.add(lease.id, lease.attempt, (sent, at, at, at), 0, GOOD if won else FAILED)
-        outcome = await machine.after(written_back, SUCCEEDED if won else self._conflict)
+        present = self._station.present
+        start, end = (at, at) if self._takes is None else self._serve(at, self._takes(numbers[5]))
+        won = self._version.write(read, end)
+        times, fate = (at - to_write, at, start, end), GOOD if won else FAILED
+        number = self._log.add(lease.id, lease.attempt, times, present, fate)
+        outcome = await machine.after(Duration(end - at + written_back), SUCCEEDED if won else self._conflict)
         self._log.answer(number)
         return outcome
+
+    def _serve(self, at: int, takes: int) -> tuple[int, int]:
+        """Let a read or a write that arrives `at` a moment have its turn; return its start and its end."""
+        self._station.watch(at)
+        start = self._station.start(at)
+        return start, self._station.serve(at, start, takes)
 
     def calls(self, ended: Instant) -> CallLog:
         """Return the writes; a client that died before its own has not written."""

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from jobsim.analysis import plots, report, summary, sweeps
 from jobsim.core.errors import ConfigError
+from jobsim.core.policy import RetryPolicy
 from jobsim.sim.comparison import source_of
 from jobsim.sim.matrix import Matrix, readable
 from jobsim.sim.scenario import Scenario
@@ -70,6 +71,20 @@ class Sweep:
     def table(self, ci: float = 0.95, measures: Iterable[str] | None = None) -> pd.DataFrame:
         """Return the summary as text to be read: ``mean ±half width`` under headings with units."""
         return sweeps.in_words(self.runs, self.keys, ci, measures)
+
+    def differences(
+        self, baseline: str | RetryPolicy, ci: float = 0.95, measures: Iterable[str] | None = None
+    ) -> pd.DataFrame:
+        """Return how each policy differs from `baseline` in every cell, paired by replication.
+
+        A column for each key, then those of `Comparison.differences`; Holm's correction is over the policies
+        of a cell.
+
+        Raises:
+            ConfigError: no such policy or measure.
+        """
+        label = baseline.label if isinstance(baseline, RetryPolicy) else baseline
+        return sweeps.differences(self.runs, self.keys, label, ci, measures)
 
     @property
     def plot(self) -> "SweepPlots":

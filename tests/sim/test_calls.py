@@ -290,6 +290,27 @@ def test_row_is_held_open_for_the_work_of_the_job() -> None:
     assert ends(ran) == [(0.54, "good"), (1.04, "RuntimeError")]
 
 
+def test_row_that_takes_time_sees_to_one_read_or_write_at_a_time() -> None:
+    """Of n clients that never wait, each round lets one through: n (n + 1) reads and writes in all."""
+    row = Row(name="api", network=NOTHING, service=Constant(value="10ms"))
+    ran = run(row, job(["0s"] * 10), policy=RetryPolicy(NoBackoff(), max_attempts=None))
+    assert len(calls(ran).ended) == 10 * 11 / 2
+    assert max(at for at, _ in ends(ran)) == pytest.approx(10 * 11 * 0.01)
+    assert calls(ran).useful.sum() == 10
+    assert (calls(ran).started - calls(ran).arrived).max() == 0.09 * SECOND
+
+
+def test_row_draws_the_time_of_every_read_and_write_anew() -> None:
+    """An attempt alone takes its four ways, one read and one write, whose times are independent."""
+    row = Row(name="api", network=Constant(value="1ms"), service=ExponentialService(mean="10ms"))
+    ran = run(row, job([f"{n}s" for n in range(400)]))
+    takes_ms = [1e3 * (at % 1) - 4 for at, _ in ends(ran)]
+    assert sum(takes_ms) / 400 == pytest.approx(20, abs=4 * (200 / 400) ** 0.5)
+    written_ms = (calls(ran).ended - calls(ran).started) / 1000
+    assert written_ms.mean() == pytest.approx(10, abs=4 * 10 / 20)
+    assert min(t - w for t, w in zip(takes_ms, written_ms, strict=True)) >= -1e-6
+
+
 def test_result_has_a_table_of_calls_and_comparisons_their_measures() -> None:
     """What a dependency saw is a table of a run, and is measured wherever jobs are."""
     server = api(timeout="1500ms", failures=[Outage(start="10m", duration="5m", recovery="1m")])

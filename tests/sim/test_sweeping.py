@@ -80,6 +80,17 @@ def test_sweep_finds_what_the_matrix_is_about(swept: Sweep) -> None:
     assert table[1, "8s", "none"] > table[1, "2s", "none"]
 
 
+def test_sweep_tells_differences_cell_by_cell(swept: Sweep) -> None:
+    """Those of a cell are those of a comparison in its scenario."""
+    found = swept.differences("none", measures=["attempts_per_job"])
+    assert list(found.columns[:4]) == [*KEYS, "policy", "measure"]
+    assert len(found) == 4
+    cell = {KEYS[0]: 2, KEYS[1]: "8s"}
+    own = found[(found[KEYS[0]] == 2) & (found[KEYS[1]] == "8s")].drop(columns=KEYS).reset_index(drop=True)
+    alone = compare(swept.at(cell), replications=3, progress=False)
+    pd.testing.assert_frame_equal(own, alone.differences("none", measures=["attempts_per_job"]))
+
+
 def test_sweep_zips_where_it_is_told() -> None:
     """The first values make one cell, the second another."""
     found = sweep(
