@@ -16,22 +16,20 @@ from jobsim.live.declarations import UNKNOWN, Declarations
 from jobsim.live.keys import KeyLike
 from jobsim.live.lifecycle import log_lives
 from jobsim.live.limits import declared
+from jobsim.live.observable import Observable
 from jobsim.live.payload import SIZE_LIMIT, encode
 from jobsim.live.periodic import check_kept
 from jobsim.live.placement import Attempts, Options, Placement, check_kind, check_queue
 from jobsim.live.stores import Address, Presence
-from jobsim.live.telemetry import Subscriber
 from jobsim.live.worker import LiveWorker, WorkerOptions, checked_concurrency
 from jobsim.storage.base import Storage
 from jobsim.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
     from jobsim.live.rehearsal import Rehearsal
 
 
-class Queue(Declarations):
+class Queue(Declarations, Observable):
     """A queue of jobs on the store that `url` names; `storage` may be given as it is instead.
 
     Making one touches nothing: the store is opened when it is first needed. It may be used from several
@@ -54,9 +52,9 @@ class Queue(Declarations):
         payload_limit: int = SIZE_LIMIT,
         retention: Mapping[str, DurationLike] | None = None,
     ) -> None:
-        super().__init__(limits or {}, payload_limit, retention or {})
+        Declarations.__init__(self, limits or {}, payload_limit, retention or {})
+        Observable.__init__(self)
         self.where = Address.of(url) if isinstance(url, str) or not hasattr(url, "enqueue") else url
-        self._subscribers: list[Subscriber] = []
         self._presences = {os.getpid(): Presence(self.where)}
 
     def __repr__(self) -> str:
@@ -168,33 +166,9 @@ class Queue(Declarations):
         terms, here = self._terms(kind), self._here
 
         def take(some: Sequence[Call]) -> list[JobId]:
-            return accept(here, kind, some, placement, terms)
+            return accept(here, kind, some, placement, terms, self._tracer)
 
         return take(list(calls)) if batch is None else in_batches(calls, batch, take)
-
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Have `subscriber` called with each event of `jobsim.live.telemetry`: what this process enqueues,
-        and what its workers do that start from now on.
-
-        It is called in a thread of its own, with one event after the other. Where it raises, that is logged
-        once; where it is too slow, it misses events: neither harms anybody else.
-        """
-        self._subscribers.append(subscriber)
-        self._here.telemetry.add(subscriber)
-
-    def export_metrics(self, registry: "CollectorRegistry") -> None:
-        """Register Prometheus metrics with `registry`: what this process does, and how the store stands.
-
-        The store is looked at for each scrape; `jobsim worker --metrics` serves them. It needs the extra
-        ``metrics``.
-
-        Raises:
-            ImportError: prometheus-client is not installed.
-        """
-        from jobsim.live.prometheus import PrometheusMetrics
-
-        here = self._here
-        self.subscribe(PrometheusMetrics(registry, here.beside, here.telemetry))
 
     def get(self, job: JobId | str) -> Job:
         """Return a job as it stands, by its id or the text of it.
@@ -271,7 +245,14 @@ class Queue(Declarations):
         limits, here = declared(self.handlers, self.limits, settings.queues), self._here
         log_lives(here.telemetry)
         worker = LiveWorker(
-            self.storage, self.handlers, self.policy, settings, here.clock, limits, here.telemetry
+            self.storage,
+            self.handlers,
+            self.policy,
+            settings,
+            here.clock,
+            limits,
+            here.telemetry,
+            self._tracer,
         )
         here.enlist(worker)
         return worker

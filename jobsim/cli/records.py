@@ -37,6 +37,7 @@ def job_record(job: Job) -> dict[str, Any]:
         "limit_key": job.limit_key or None,
         "delay_s": job.delay.seconds,
         "last_error": job.last_error,
+        "headers": decoded(job.headers or None),
         "payload": decoded(job.payload),
         "result": decoded(job.result),
     }

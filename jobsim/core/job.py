@@ -102,7 +102,8 @@ class NewJob(NamedTuple):
     """A job as it is handed to `Storage.enqueue`; `payload` is JSON text. A named tuple, as `Lease` is.
 
     At most one job that is not final holds a `unique_key`; `conflict` says what a second one means.
-    `limit_key` is what `Limit.running_per_key` counts by.
+    `limit_key` is what `Limit.running_per_key` counts by. `headers` is JSON text, too: what goes with the job
+    from who enqueues it to who runs it, such as the trace that it belongs to; empty where there is nothing.
     """
 
     id: JobId
@@ -115,6 +116,7 @@ class NewJob(NamedTuple):
     unique_key: str | None = None
     conflict: Conflict = Conflict.SKIP
     limit_key: str = ""
+    headers: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +154,7 @@ class Job:
     unique_key: str | None = None
     replaced: bool = False
     limit_key: str = ""
+    headers: str = ""
 
 
 class QueueDepth(NamedTuple):
@@ -181,6 +184,7 @@ class Lease(NamedTuple):
     until: Instant
     worker: WorkerId
     payload: str
+    headers: str = ""
 
     @property
     def tries(self) -> int:

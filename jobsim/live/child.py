@@ -23,6 +23,7 @@ from jobsim.live.context import JobContext
 from jobsim.live.handler import Handler
 from jobsim.live.outcomes import raised, run_async, run_sync
 from jobsim.live.terms import Terms
+from jobsim.live.tracing import carried_on
 from jobsim.live.wire import BEGUN, Origin, Request, Told, reply
 
 SCRIPT: Final = "__jobsim_main__"
@@ -84,9 +85,10 @@ def _attempt(request: Request, begin: Callable[[], None]) -> Outcome:
         return raised(error, context)
     begin()
     payload = request.lease.payload
-    if handler.is_async:
-        return asyncio.run(run_async(handler, context, payload))
-    return run_sync(handler, context, payload)
+    with carried_on(request.lease.headers):
+        if handler.is_async:
+            return asyncio.run(run_async(handler, context, payload))
+        return run_sync(handler, context, payload)
 
 
 def _handler(request: Request) -> Handler[..., Any]:

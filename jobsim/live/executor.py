@@ -16,6 +16,7 @@ from jobsim.live.outcomes import raised, run_async, run_sync, unknown
 from jobsim.live.processes import Children
 from jobsim.live.terms import Terms
 from jobsim.live.threads import GRACE_S, HandlerThreads, LoopThread
+from jobsim.live.tracing import Tracer, traced, traced_async
 from jobsim.live.wire import Origin, Request
 from jobsim.runtime.live import LiveRuntime
 
@@ -40,8 +41,11 @@ class HandlerExecutor:
     the `slots` until it returns. `tally` counts how attempts ended.
     """
 
-    def __init__(self, runtime: LiveRuntime, handlers: Handlers, slots: int) -> None:
+    def __init__(
+        self, runtime: LiveRuntime, handlers: Handlers, slots: int, tracer: Tracer | None = None
+    ) -> None:
         self.tally: Counter[type[Outcome]] = Counter()
+        self.tracer = tracer
         self._runtime = runtime
         self._loop = asyncio.get_running_loop()
         self._handlers = handlers
@@ -200,14 +204,15 @@ class _Run:
 
     def work(self) -> None:
         """Run the handler, or wait for the process that does, in the thread that calls this."""
-        if self.handler.origin is None:
-            outcome = run_sync(self.handler, self.context, self._lease.payload)
-        else:
-            outcome = self._apart(self.handler.origin, self.handler.terms)
-        self._executor.report(self, outcome)
+        self._executor.report(self, traced(self._executor.tracer, self._lease, self._work))
 
-    def _apart(self, origin: Origin, terms: Terms) -> Outcome:
-        request = Request(origin, self._lease, self._ends, terms.keep_result, terms.payload_limit)
+    def _work(self, lease: Lease) -> Outcome:
+        if self.handler.origin is None:
+            return run_sync(self.handler, self.context, lease.payload)
+        return self._apart(self.handler.origin, self.handler.terms, lease)
+
+    def _apart(self, origin: Origin, terms: Terms, lease: Lease) -> Outcome:
+        request = Request(origin, lease, self._ends, terms.keep_result, terms.payload_limit)
         return self._executor.children.attempt(request, self.context, self._begun)
 
     def start_on(self, thread: LoopThread) -> None:
@@ -216,7 +221,8 @@ class _Run:
         thread.do(self._start)
 
     def _start(self) -> None:
-        self._task = asyncio.create_task(run_async(self.handler, self.context, self._lease.payload))
+        work, tracer = run_async(self.handler, self.context, self._lease.payload), self._executor.tracer
+        self._task = asyncio.create_task(work if tracer is None else traced_async(tracer, self._lease, work))
         self._task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[Outcome]) -> None:

@@ -1,8 +1,4 @@
-"""OpenTelemetry metrics (extra ``otel``), by the conventions for messaging.
-
-Source: OpenTelemetry semantic conventions, messaging metrics (in development there); ``jobsim.job.kind`` and
-``jobsim.decision`` are ours.
-"""
+"""OpenTelemetry metrics (extra ``otel``), by the conventions for messaging; ``jobsim.decision`` is ours."""
 
 from typing import Final, assert_never
 
@@ -11,7 +7,7 @@ from opentelemetry.metrics import MeterProvider, get_meter
 from jobsim.core.decide import Decision
 from jobsim.core.job import Lease
 from jobsim.core.time import SECOND
-from jobsim.core.transitions import Kind
+from jobsim.live.otel_names import FAILURES, about, error_type
 from jobsim.live.telemetry import (
     AttemptClaimed,
     AttemptEnded,
@@ -23,8 +19,6 @@ from jobsim.live.telemetry import (
 
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """Those that the conventions advise, in seconds."""
-
-_FAILURES: Final = (Kind.RETRY, Kind.DEAD_LETTER)
 
 
 class OpenTelemetryMetrics:
@@ -55,9 +49,9 @@ class OpenTelemetryMetrics:
         """Record `event`."""
         match event:
             case JobsEnqueued(_, kind, queue, jobs):
-                self._sent.add(len(jobs), _about("enqueue", "send", queue, kind))
+                self._sent.add(len(jobs), about("enqueue", "send", queue, kind))
             case AttemptClaimed(_, lease):
-                self._consumed.add(1, _about("claim", "receive", lease.queue, lease.kind))
+                self._consumed.add(1, about("claim", "receive", lease.queue, lease.kind))
             case AttemptEnded():
                 self._ended(event)
             case LeaseLost() | StorageFailed():
@@ -70,27 +64,13 @@ class OpenTelemetryMetrics:
         if event.took is not None:
             self._took.record(event.took / SECOND, _process(lease, decision))
         if event.kept:
-            about = _about("settle", "settle", lease.queue, lease.kind) | _error(decision)
-            self._settled.add(1, about | {"jobsim.decision": decision.kind.value})
+            what = about("settle", "settle", lease.queue, lease.kind) | _error(decision)
+            self._settled.add(1, what | {"jobsim.decision": decision.kind.value})
 
 
 def _process(lease: Lease, decision: Decision) -> dict[str, str]:
-    return _about("process", "process", lease.queue, lease.kind) | _error(decision)
-
-
-def _about(operation: str, of_type: str, queue: str, kind: str) -> dict[str, str]:
-    return {
-        "messaging.system": "jobsim",
-        "messaging.operation.name": operation,
-        "messaging.operation.type": of_type,
-        "messaging.destination.name": queue,
-        "jobsim.job.kind": kind,
-    }
+    return about("process", "process", lease.queue, lease.kind) | _error(decision)
 
 
 def _error(decision: Decision) -> dict[str, str]:
-    """Return the type of the error that ended the attempt, if one did; its message may be of any length."""
-    if decision.kind not in _FAILURES:
-        return {}
-    name, _, _ = decision.why.error.partition(":")
-    return {"error.type": name or decision.why.outcome or "_OTHER"}
+    return {"error.type": error_type(decision)} if decision.kind in FAILURES else {}

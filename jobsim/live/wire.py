@@ -57,10 +57,10 @@ class Request:
 
 
 def _lease(key: int, id_: int, *rest: Any) -> Lease:
-    kind, queue, attempt, max_attempts, budget, token, enqueued, delay, until, worker, payload = rest
+    kind, queue, attempt, max_attempts, budget, token, enqueued, delay, until, worker, *texts = rest
     times = Instant(enqueued), Duration(delay), Instant(until)
     return Lease(
-        key, JobId(id_), kind, queue, attempt, max_attempts, budget, token, *times, WorkerId(worker), payload
+        key, JobId(id_), kind, queue, attempt, max_attempts, budget, token, *times, WorkerId(worker), *texts
     )
 
 

@@ -25,6 +25,7 @@ from jobsim.live.limits import put_in_force
 from jobsim.live.news import attend
 from jobsim.live.observed import observed
 from jobsim.live.telemetry import Telemetry
+from jobsim.live.tracing import Tracer
 from jobsim.runtime.clock import ServerClock
 from jobsim.runtime.live import LiveRuntime, LiveSignal
 from jobsim.storage.base import Storage
@@ -70,7 +71,8 @@ class LiveWorker:
 
     The engine has a thread and an event loop of its own, so that no handler, however long it blocks, holds
     up the renewal of leases. It goes by `clock`, where the store's server has one. Starting, it puts `limits`
-    in force. What it does it tells `telemetry`, where that has subscribers when it starts.
+    in force. What it does it tells `telemetry`, where that has subscribers when it starts; `tracer` is told
+    of the attempts around their handlers.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class LiveWorker:
         clock: ServerClock | None = None,
         limits: Mapping[Scope, Limit] | None = None,
         telemetry: Telemetry | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.settings = settings
         self._clock = clock
@@ -93,6 +96,7 @@ class LiveWorker:
         self._policies = policies
         self._limits = limits or {}
         self._telemetry = Telemetry() if telemetry is None else telemetry
+        self._tracer = tracer
         self._thread = threading.Thread(target=self._main, name="jobsim-engine", daemon=True)
         self._ended = threading.Event()
         self._error: BaseException | None = None
@@ -168,11 +172,13 @@ class LiveWorker:
         finally:
             atexit.unregister(self.end)
             self._telemetry.flush(_LAST_WORDS_S)
+            if self._tracer is not None:
+                self._tracer.finish()
             self._ended.set()
 
     async def _engine(self) -> None:
         runtime = LiveRuntime() if self._clock is None else LiveRuntime(self._clock.now)
-        executor = HandlerExecutor(runtime, self._handlers, self.settings.slots)
+        executor = HandlerExecutor(runtime, self._handlers, self.settings.slots, self._tracer)
         self.tally = executor.tally
         self._bell = runtime.signal()
         engine: tuple[Storage, Executor] = self._storage, executor

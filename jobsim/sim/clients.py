@@ -78,12 +78,13 @@ def _jobs(stage: Stage, job: JobClass) -> Iterator[tuple[Instant, NewJob]]:
     mint = IdMint(streams, partial(stage.draws.foresee, stage.fates[job.kind].drawn)).mint
     limit = stage.policy.limit if job.max_attempts is None else job.max_attempts
     kind, queue, priority, conflict = job.kind, job.queue, job.priority, Conflict.SKIP
+    keys = (None, conflict, "", "")
     horizon = stage.scenario.horizon
     for offset in job.arrivals.times(streams.numbers_in_order(Purpose.ARRIVAL)):
         if offset >= horizon:
             break
         at: Instant = BEGAN + offset  # type: ignore[assignment]  # a type would cost a call
-        yield at, _new_job(NewJob, (mint(at), kind, at, queue, "{}", limit, priority, None, conflict, ""))
+        yield at, _new_job(NewJob, (mint(at), kind, at, queue, "{}", limit, priority, *keys))
 
 
 class _Client:

@@ -132,6 +132,7 @@ class Book(Jobs):
                 until,
                 worker,
                 row.payload,
+                row.headers,
             ),
         )
         self._running[key] = row

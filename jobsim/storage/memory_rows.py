@@ -28,6 +28,7 @@ class Row:
         "delay",
         "enqueued",
         "finished",
+        "headers",
         "id",
         "kind",
         "last_error",
@@ -58,6 +59,7 @@ class Row:
             self.unique_key,
             _,
             self.limit_key,
+            self.headers,
         ) = new
         self.number = number
         self.state = state
@@ -103,6 +105,7 @@ class Row:
             unique_key=self.unique_key,
             replaced=self.replaced,
             limit_key=self.limit_key,
+            headers=self.headers,
         )
 
 

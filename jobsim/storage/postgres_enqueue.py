@@ -48,7 +48,7 @@ def enqueue(
 
 def _write(session: Statements, now: Instant, jobs: Sequence[NewJob], rows: Iterable[int] = ()) -> None:
     """Write jobs and their events; those that have `rows` already are given the rest."""
-    ids, kinds, due, queues, payloads, limits, priorities, _, _, limit_keys = zip(*jobs, strict=True)
+    ids, kinds, due, queues, payloads, limits, priorities, _, _, limit_keys, headers = zip(*jobs, strict=True)
     session.run(
         "enqueue",
         uuids(ids),
@@ -63,6 +63,7 @@ def _write(session: Statements, now: Instant, jobs: Sequence[NewJob], rows: Iter
         _PENDING,
         now,
         Kind.ENQUEUE,
+        texts((stored(each) if each else None for each in headers) if any(headers) else ()),
     )
 
 
@@ -164,17 +165,17 @@ class _Keyed:
 
     def _meets(self, place: int, holder: JobId) -> bool:
         """Let the holder stand for a job, unless that is to replace it."""
-        id_, *_, key, conflict, _ = self._jobs[place]
-        match conflict:
+        job = self._jobs[place]
+        match job.conflict:
             case Conflict.SKIP:
                 self._ids[place] = holder
-                self._skipped.append(id_)
+                self._skipped.append(job.id)
             case Conflict.RAISE:
-                raise key_taken(str(key), holder)
+                raise key_taken(str(job.unique_key), holder)
             case Conflict.REPLACE:
                 return False
             case _:
-                assert_never(conflict)
+                assert_never(job.conflict)
         return True
 
     def _hold(self, places: Sequence[int]) -> set[int]:

@@ -18,10 +18,11 @@ from psycopg.types.bool import BoolBinaryLoader
 from psycopg.types.numeric import Int8BinaryLoader, Int8Dumper
 from psycopg.types.string import ByteaBinaryLoader, StrDumper, TextBinaryLoader
 
-from jobsim.core.errors import ConfigError, StorageError, StorageForeign
+from jobsim.core.errors import ConfigError, StorageError
 from jobsim.core.job import JobId, NewJob
 from jobsim.core.time import Instant
 from jobsim.storage import postgres_enqueue
+from jobsim.storage.base import outdated
 from jobsim.storage.postgres_errors import NATIVE, explained
 from jobsim.storage.postgres_names import Names
 from jobsim.storage.postgres_schema import checked
@@ -146,11 +147,8 @@ class _Joined:
     def _begin(self) -> None:
         [(version, *_)] = self.alone("join", crc32(self._schema.encode()) - 2**31)
         known = len(migrations(self._schema))
-        if version != known:
-            raise StorageForeign(
-                f"{self._where} has schema {version}, and this jobsim knows {known}; "
-                f"upgrade jobsim if it is the older; else start a worker, which brings the schema up to date"
-            )
+        if version < known:
+            raise outdated(self._where, version, known)
 
     def knows(self, job: JobId) -> bool:
         """Return whether there is such a job."""

@@ -61,7 +61,7 @@ def _named(known: dict[str, T], text: str) -> T:
 
 def lease_of(row: Row) -> Lease:
     """Return a row in the order of a lease's fields, its id as bytes, as a lease."""
-    key, uuid, kind, queue, attempt, limit, budget, token, enqueued, delay, until, worker, payload = row
+    key, uuid, kind, queue, attempt, limit, budget, token, enqueued, delay, until, worker, payload, head = row
     # Past the constructor, whose keywords cost as much as all the rest.
     return _tuple(
         Lease,
@@ -79,19 +79,20 @@ def lease_of(row: Row) -> Lease:
             until,
             worker,
             payload,
+            head or "",
         ),
     )
 
 
 def job_of(row: Row) -> Job:
-    """Return a row of the view ``full_job`` as a job.
+    """Return a row of the view ``full_job``, and its headers, as a job.
 
     Raises:
         Meaningless: its state is none.
     """
     _, uuid, kind, queue, payload, state, attempt, limit, budget, token, priority, run_at, *rest = row
     created, enqueued, attempted, finished, lease_until, worker, delay, last_error, result, *more = rest
-    unique_key, replaced, limit_key = more or (None, False, "")
+    unique_key, replaced, limit_key, headers = more
     return Job(
         id=JobId.from_bytes(uuid),
         kind=kind,
@@ -116,6 +117,7 @@ def job_of(row: Row) -> Job:
         unique_key=unique_key,
         replaced=bool(replaced),
         limit_key=limit_key,
+        headers=headers or "",
     )
 
 

@@ -18,6 +18,7 @@ _PENDING: Final = TRANSITIONS[None, Kind.ENQUEUE]
 
 _JOBS: Final = Insert("insert_job")
 _PAYLOADS: Final = Insert("insert_payload")
+_ADD_HEADERS: Final = statement("add_headers")
 _EVENTS: Final = Insert("insert_event")
 _LAST: Final = statement("last_insert")
 _RECORD: Final = statement("record_enqueued")
@@ -60,12 +61,15 @@ def _write(cursor: Cursor, names: Names, jobs: Sequence[NewJob], now: Instant) -
             limit_key and storable(limit_key),
             queue in queues or kind in kinds,
         )
-        for id_, kind, run_at, queue, _, limit, priority, unique_key, _, limit_key in jobs
+        for id_, kind, run_at, queue, _, limit, priority, unique_key, _, limit_key, _ in jobs
     ]
     _JOBS.into(cursor, rows, (_PENDING, now))
     [(last,)] = cursor.execute(_LAST).fetchall()
     first = last - len(rows) + 1
     _PAYLOADS.into(cursor, [(key, storable(job.payload)) for key, job in enumerate(jobs, first)])
+    for key, job in enumerate(jobs, first):
+        if job.headers:
+            cursor.execute(_ADD_HEADERS, (key, storable(job.headers)))
     for kind in dict.fromkeys(job.kind for job in jobs):
         names.why(cursor, Why("", kind))
     cursor.execute(_RECORD, (now, Kind.ENQUEUE, first, last))

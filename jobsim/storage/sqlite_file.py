@@ -175,10 +175,22 @@ def migrate(connection: apsw.Connection, path: str, *, create: bool = True, shar
 def version(cursor: Cursor, path: str) -> int:
     """Return the version of the schema, 0 where there is none.
 
-    Its table says it; the mark in the header is for other programs to read.
-
     Raises:
         StorageForeign: it is newer than `NEWEST`, or older than the first that was released.
+    """
+    found = any_version(cursor, path)
+    _check_version(path, found)
+    return found
+
+
+def any_version(cursor: Cursor, path: str) -> int:
+    """Return the version of the schema, 0 where there is none, even of one newer than `NEWEST`.
+
+    Its table says it; the mark in the header is for other programs to read. What a newer schema adds is not
+    in the way of a process that is at work with an older one.
+
+    Raises:
+        StorageForeign: it is older than the first that was released.
     """
     if not cursor.execute(_SCHEMA).fetchall():
         rows: list[Row] = cursor.execute("PRAGMA application_id").fetchall()
@@ -187,7 +199,6 @@ def version(cursor: Cursor, path: str) -> int:
         return 0
     rows = cursor.execute(_VERSION).fetchall()
     found: int = rows[0][0]
-    _check_version(path, found)
     return found
 
 

@@ -18,7 +18,7 @@ from jobsim.storage.sqlite_database import Durability
 from jobsim.storage.sqlite_enqueue import enqueue as write
 from jobsim.storage.sqlite_enqueue import refuse_taken
 from jobsim.storage.sqlite_errors import BAD_VALUES, explained, is_ours
-from jobsim.storage.sqlite_file import NEWEST, resolved, version
+from jobsim.storage.sqlite_file import NEWEST, any_version, resolved
 from jobsim.storage.sqlite_names import Names
 from jobsim.storage.sqlite_statements import Cursor
 
@@ -109,7 +109,7 @@ def _check_file(joined: _Joined, path: str) -> None:
 
 
 def _check_schema(cursor: Cursor, path: str) -> None:
-    if version(cursor, path) != NEWEST:
+    if any_version(cursor, path) < NEWEST:
         raise StorageError(
             f"{path} has no tables of jobsim yet, or older ones; open the queue once before, for example by: "
             f"jobsim stats --url 'sqlite:///{path}?shared=true'"

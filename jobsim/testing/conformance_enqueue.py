@@ -111,6 +111,19 @@ class EnqueueRules(StorageRules):
         assert (lease.payload, job.payload, job.kind) == (text, text, f"kind{text[:99]}")
         assert job.last_error == f"error{text}"
 
+    @pytest.mark.parametrize("key", [None, "key"])
+    def test_headers_come_with_the_lease(self, storage: Storage, key: str | None) -> None:
+        """What goes with a job is there at each of its attempts, also of a lost one; others have nothing."""
+        head = '{"traceparent": "00-0af7-b7ad-01", "baggage": "name=Zoë"}'
+        add(storage, new(1, unique_key=key, headers=head), new(2, unique_key=key and "other"))
+        first, bare = claim(storage, limit=2, lease=Duration(10))
+        [lost, _] = storage.expired(2, at(9))
+        assert (first.headers, bare.headers, lost.headers) == (head, "", head)
+        assert settle(storage, first, retry(at(1)), now=at(0))
+        [again] = claim(storage, now=at(2))
+        assert (again.headers, stored(storage, job_id(1)).headers) == (head, head)
+        assert [job.headers for job in storage.find()] == [head, ""]
+
     def test_a_large_payload_comes_back_as_it_was(self, storage: Storage) -> None:
         """Five megabytes pass through a claim, and as many come back as a result."""
         text = json.dumps("ü🚀" * 900_000, ensure_ascii=False)

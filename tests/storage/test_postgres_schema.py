@@ -7,14 +7,15 @@ import psycopg
 import pytest
 
 from jobsim.core.budget import Budget
+from jobsim.core.decide import Settlement
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign
 from jobsim.core.job import State
 from jobsim.core.limits import By, Limit, Scope
 from jobsim.core.transitions import Kind
 from jobsim.storage.postgres import PostgresStorage
-from jobsim.storage.postgres_statements import script
+from jobsim.storage.postgres_statements import migrations, script
 from jobsim.storage.postgres_url import conninfo_and_options
-from jobsim.testing.conformance_base import SUCCEED, add, claim, job_id, new, settle, start, stored
+from jobsim.testing.conformance_base import BEGAN, SUCCEED, add, claim, job_id, new, settle, start, stored
 
 Ask = Callable[..., list[tuple[object, ...]]]
 
@@ -38,15 +39,17 @@ def test_schema_is_made_by_one_of_many(postgres: str, schema: str, ask: Ask) -> 
     for number, storage in enumerate(stores):
         add(storage, new(number))
         storage.close()
-    assert ask(f"SELECT version FROM {schema}.jobsim_schema") == [(3,)]
+    assert ask(f"SELECT version FROM {schema}.jobsim_schema") == [(len(migrations(schema)),)]
     assert ask(f"SELECT count(*) FROM {schema}.job") == [(6,)]
 
 
 def test_first_schema_is_brought_up_to_date(postgres: str, schema: str, ask: Ask) -> None:
-    """It keeps its jobs, and has what is new: tables of budgets and breakers, and of paused queues."""
+    """It keeps its jobs, and has what is new: tables of budgets, breakers and paused queues, and headers."""
     storage = PostgresStorage(postgres, schema=schema)
     add(storage, new(1))
     storage.close()
+    ask(f"DROP VIEW {schema}.whole_job")
+    ask(f"ALTER TABLE {schema}.content DROP COLUMN headers")
     ask(f"DROP TABLE {schema}.guard, {schema}.paused")
     ask(f"UPDATE {schema}.jobsim_schema SET version = 1")
     with pytest.raises(StorageError, match=r"has schema 1, and this jobsim knows \d+; jobsim migrate"):
@@ -56,7 +59,22 @@ def test_first_schema_is_brought_up_to_date(postgres: str, schema: str, ask: Ask
     storage.set_limits(limits)
     assert storage.limits() == limits
     assert storage.pause("mail")
-    assert storage.get(job_id(1)) is not None
+    add(storage, new(2, headers="{}"))
+    assert [(job.id, job.headers) for job in storage.find()] == [(job_id(1), ""), (job_id(2), "{}")]
+    storage.close()
+
+
+def test_running_process_goes_on_beside_a_newer_schema(postgres: str, schema: str, ask: Ask) -> None:
+    """What a newer jobsim adds is not in the way of one that was there before; only a start is refused."""
+    storage = PostgresStorage(postgres, schema=schema)
+    add(storage, new(1))
+    for table in ("job", "content", "event"):
+        ask(f"ALTER TABLE {schema}.{table} ADD COLUMN colour text")
+    ask(f"UPDATE {schema}.jobsim_schema SET version = 99")
+    add(storage, new(2))
+    leases = claim(storage)
+    assert storage.settle([Settlement(lease, SUCCEED) for lease in leases], BEGAN) == [True, True]
+    assert storage.counts()[State.SUCCEEDED] == len(list(storage.events(job=job_id(2)))) - 1 == 2
     storage.close()
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from jobsim.core.budget import Budget
+from jobsim.core.decide import Settlement
 from jobsim.core.errors import StorageError, StorageForeign
+from jobsim.core.job import State
 from jobsim.core.limits import By, Limit, Scope
 from jobsim.storage.sqlite import SqliteStorage
 from jobsim.storage.sqlite_file import APPLICATION_ID
-from jobsim.testing.conformance_base import add, job_id, new
+from jobsim.testing.conformance_base import BEGAN, SUCCEED, add, claim, job_id, new
 from tests.storage.faults import bare
 
 
@@ -38,12 +40,14 @@ def test_version_is_in_a_table_and_in_the_header(path: Path) -> None:
 
 
 def test_file_of_the_first_schema_is_brought_up_to_date(path: Path) -> None:
-    """It keeps its jobs, and has what is new: tables of budgets and breakers, and of paused queues."""
+    """It keeps its jobs, and has what is new: tables of budgets, breakers and paused queues, and headers."""
     storage = SqliteStorage(path)
     add(storage, new(1))
     storage.close()
     with bare(path) as other:
         other.execute(
+            "DROP VIEW jobsim_whole_job; DROP VIEW jobsim_whole_lease;"
+            "ALTER TABLE jobsim_payload DROP COLUMN headers;"
             "DROP TABLE jobsim_guard; DROP TABLE jobsim_paused; UPDATE jobsim_schema SET version = 1"
         )
         other.pragma("user_version", 1)
@@ -55,7 +59,26 @@ def test_file_of_the_first_schema_is_brought_up_to_date(path: Path) -> None:
     storage.set_limits(limits)
     assert storage.limits() == limits
     assert storage.pause("mail")
-    assert [job.id for job in storage.find()] == [job_id(1)]
+    add(storage, new(2, headers="{}"))
+    assert [(job.id, job.headers) for job in storage.find()] == [(job_id(1), ""), (job_id(2), "{}")]
+    storage.close()
+
+
+def test_running_process_goes_on_beside_a_newer_schema(path: Path) -> None:
+    """What a newer jobsim adds is not in the way of one that was there before; only a start is refused."""
+    storage = SqliteStorage(path)
+    add(storage, new(1))
+    with bare(path) as other:
+        other.execute(
+            "ALTER TABLE jobsim_job ADD COLUMN more TEXT; ALTER TABLE jobsim_payload ADD COLUMN more TEXT;"
+            "ALTER TABLE jobsim_event ADD COLUMN more TEXT; UPDATE jobsim_schema SET version = 99"
+        )
+    add(storage, new(2))
+    leases = claim(storage)
+    assert storage.settle([Settlement(lease, SUCCEED) for lease in leases], BEGAN) == [True, True]
+    assert storage.counts()[State.SUCCEEDED] == len(list(storage.events(job=job_id(2)))) - 1 == 2
+    with pytest.raises(StorageForeign, match=r"newer jobsim \(schema 99.*upgrade"):
+        SqliteStorage(path)
     storage.close()
 
 

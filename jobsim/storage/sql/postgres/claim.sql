@@ -50,14 +50,14 @@ WITH laned AS MATERIALIZED (
     ORDER BY priority DESC, run_at, id
 )
 SELECT priority, run_at, id, uuid_send(uuid), kind, queue, attempt, max_attempts, budget, token, enqueued,
-       delay, $5, $8::text, payload
+       delay, $5, $8::text, payload, headers
 FROM started
-CROSS JOIN LATERAL (SELECT uuid, kind, budget, payload FROM jobsim.content WHERE job = id LIMIT 1) AS content
+CROSS JOIN LATERAL (SELECT uuid, kind, budget, payload, headers FROM jobsim.content WHERE job = id LIMIT 1) AS content
 UNION ALL
 SELECT * FROM (
     SELECT priority, run_at, id, NULL::bytea, NULL::text, NULL::text, NULL::bigint, NULL::bigint,
-           NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::text
+           NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::text
     FROM pick OFFSET $3
 ) AS next
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM laned
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM laned

@@ -1,1 +1,1 @@
-SELECT * FROM jobsim_full_job WHERE uuid = ?1
+SELECT * FROM jobsim_whole_job WHERE uuid = ?1

@@ -1,3 +1,3 @@
 -- The leases of running jobs.
 SELECT lease.* FROM carray(?1) AS wanted
-CROSS JOIN jobsim_full_lease AS lease ON lease.id = wanted.value
+CROSS JOIN jobsim_whole_lease AS lease ON lease.id = wanted.value

@@ -1,0 +1,2 @@
+-- (new) -> pending: what goes with the job.
+UPDATE jobsim_payload SET headers = ?2 WHERE job = ?1
