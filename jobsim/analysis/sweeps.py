@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
+from numpy.typing import NDArray
 
 from jobsim.analysis import plots, summary
 from jobsim.analysis.measures import MEASURES
@@ -20,10 +21,14 @@ from jobsim.analysis.wording import heading
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.time import duration
 
+Floats = NDArray[np.float64]
+
 MOST_LINES: Final = 9
 """The lines that one picture may have and still be read."""
 PICTURED: Final = ("dead_letter_rate", "latency_p95_s", "attempts_per_job")
 _MOST_ROWS: Final = 8
+_FACTOR: Final = 20
+"""How far apart values are that a linear axis would crowd together."""
 
 
 def cells(runs: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple[object, ...], pd.DataFrame]]:
@@ -103,7 +108,8 @@ def measure(
 ) -> Axes:
     """Draw the mean of measure `name` and its interval over the values of key `over`, by default the first.
 
-    A line a policy and combination of the other keys' values; `where` fixes some of them.
+    A line a policy and combination of the other keys' values; `where` fixes some of them. Values that are a
+    factor of 20 apart or more stand on a logarithmic axis.
 
     Raises:
         ConfigError: no such measure, key or value; or more lines than can be told apart.
@@ -192,7 +198,7 @@ def _draw(
     style = plots.style(index)
     bars = np.vstack([mean - np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high) - mean])
     ax.errorbar(
-        at + (index - (count - 1) / 2) * 0.008 * np.ptp(list(places.values())),
+        _beside(at, (index - (count - 1) / 2) * 0.008, places),
         mean,
         bars,
         color=style.color,
@@ -205,7 +211,20 @@ def _draw(
     )
 
 
+def _far_apart(places: Mapping[object, float]) -> bool:
+    return 0 < _FACTOR * min(places.values()) <= max(places.values())
+
+
+def _beside(at: Floats, shift: float, places: Mapping[object, float]) -> Floats:
+    """Return `at`, moved by a share of the axis, so that bars of several lines can be told apart."""
+    low, high = min(places.values()), max(places.values())
+    return at * (high / low) ** shift if _far_apart(places) else at + shift * (high - low)
+
+
 def _dress(ax: Axes, name: str, over: str, places: Mapping[object, float]) -> None:
+    if _far_apart(places):
+        ax.set_xscale("log")
+        ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel(over)
     ax.set_ylabel(heading(name))
     ax.set_title(f"{MEASURES[name].label} over {over.rpartition('.')[2]}".capitalize())

@@ -78,7 +78,8 @@ class Autoscale(Model):
 class Workers(Model):
     """`count` worker processes, each with `slots` attempts at a time.
 
-    An attempt is claimed for `lease` and the lease is extended while its worker lives. An idle worker
+    An attempt is claimed for `lease`, which is renewed at a third of it while its worker lives; with
+    ``heartbeat = false`` it is not, as where queues have a visibility timeout. An idle worker
     that nobody wakes looks for jobs again after `poll`. A worker that is started during the run, anew or
     after a crash, works after `start_up`; those of the beginning are there. Without `autoscale` there are
     always `count`.
@@ -88,6 +89,7 @@ class Workers(Model):
     slots: Count
     lease: PositiveField = default("60s")
     poll: PositiveField = default("5s")
+    heartbeat: bool = Field(default=True, strict=True)
     start_up: DurationField = default("0s")
     crash: Crashes | None = None
     pause: Pauses | None = None

@@ -54,6 +54,7 @@ class Staff:
             queues=tuple(dict.fromkeys(job.queue for job in stage.scenario.jobs)),
             lease=self._workers.lease,
             poll=self._workers.poll,
+            heartbeat=self._workers.heartbeat,
         )
         self._numbers = count(1)
         self._staying: list[int] = []

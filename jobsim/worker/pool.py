@@ -77,10 +77,11 @@ class Worker:
         lease = self._settings.lease_duration
         loops = [
             self._work(),
-            heartbeat(runtime, storage, calls, self._desk, lease),
             reaper(runtime, storage, calls, self._bell, self._judge, lease),
             self._watch(),
         ]
+        if self._settings.heartbeat:
+            loops.insert(1, heartbeat(runtime, storage, calls, self._desk, lease))
         if keep := self._settings.retention:
             loops.append(retention(runtime, storage, calls, keep, self._prunes))
         loops += [

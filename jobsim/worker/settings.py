@@ -15,11 +15,12 @@ class WorkerSettings:
     """`slots` attempts at a time from `queues`.
 
     A job is claimed for `lease`, which is renewed at a third of it while the worker lives: what a dead
-    worker held comes back that long after its last renewal. An idle worker that nobody wakes looks for
-    jobs again after `poll`. Told to stop, it lets running attempts go on for `shutdown_timeout`, then
-    gives them back. With `burst` it stops by itself once nothing is due and nothing runs. `retention` says
-    of final states how long jobs stay in them before they are removed; of others they never are. The jobs of
-    `schedules` are enqueued by every worker, and each once.
+    worker held comes back that long after its last renewal. Without `heartbeat` it is not renewed, which is
+    for simulations alone: what runs for longer than its lease runs twice. An idle worker that nobody wakes
+    looks for jobs again after `poll`. Told to stop, it lets running attempts go on for `shutdown_timeout`,
+    then gives them back. With `burst` it stops by itself once nothing is due and nothing runs. `retention`
+    says of final states how long jobs stay in them before they are removed; of others they never are. The
+    jobs of `schedules` are enqueued by every worker, and each once.
 
     Raises:
         ConfigError: no slot, no queue, a lease or poll of no length, or a state that is not final.
@@ -33,6 +34,7 @@ class WorkerSettings:
     burst: bool = False
     retention: Mapping[State, Duration] = field(default_factory=dict, hash=False)
     schedules: tuple[Schedule, ...] = ()
+    heartbeat: bool = True
 
     def __post_init__(self) -> None:
         _check_slots(self.slots)

@@ -74,6 +74,18 @@ def lost(events: list[Event]) -> int:
     return sum(event.why.outcome == "lost" and event.kind is not Kind.REFUSE for event in events)
 
 
+@pytest.mark.parametrize("heartbeat", [True, False])
+def test_leases_are_renewed_by_a_heartbeat_alone(heartbeat: bool) -> None:
+    """An attempt longer than its lease keeps it; without heartbeat its job is run again beside it."""
+    world = scenario(lease="1s", count=2, jobs=20, heartbeat=heartbeat)
+    found = kinds(run(world)[1])
+    if heartbeat:
+        assert found[Kind.CLAIM] == found[Kind.SUCCEED] == 20
+    else:
+        assert found[Kind.DEAD_LETTER] == 20  # each of eight attempts is taken for lost
+        assert found[Kind.CLAIM] == 8 * 20
+
+
 def test_paused_workers_become_zombies_and_are_refused() -> None:
     """After a pause longer than the lease, what a worker settles is refused, and its jobs ran elsewhere."""
     pause = Pauses(every="2min", length=Lognormal(mean="1min", cv=0.5))

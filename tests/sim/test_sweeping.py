@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
@@ -320,6 +321,18 @@ def test_sweep_pictures_return_their_axes(swept: Sweep) -> None:
     over = swept.plot.measure("attempts_per_job", over=KEYS[1], where={"workers.count": 1, "policy": "none"})
     assert over.get_xticks().tolist() == [2.0, 8.0]
     assert legend(over) == []
+
+
+@pytest.mark.parametrize(("lengths", "scale"), [(["1s", "10s"], "linear"), (["100ms", "10s"], "log")])
+def test_sweep_pictures_spread_values_that_are_far_apart(lengths: list[str], scale: str) -> None:
+    """From a factor of 20 on the axis is logarithmic; ticks stand where the values are, and nowhere else."""
+    found = sweep(SCENARIO, {"workers.lease": lengths}, replications=2, progress=False)
+    ax = found.plot.measure("attempts_per_job")
+    assert ax.get_xscale() == scale
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == lengths
+    assert len(ax.xaxis.get_minorticklocs()) == 0
+    begins = {float(np.asarray(line.get_xdata())[0]) for line in ax.lines if line.get_linestyle() != "None"}
+    assert len(begins) == 2, "bars of two policies stand beside each other"
 
 
 @pytest.mark.parametrize(
