@@ -15,6 +15,9 @@ LOOK: Final = Duration(10 * SECOND)
 _DRIFT: Final = 2_000
 """A machine's clock goes wrong by less than a part in this many."""
 
+_FIRST_LOOKS: Final = 3
+"""How often it is looked at first: for the first of all a connection is made, and to wait for that misleads."""
+
 
 def elapsed() -> int:
     """Return the microseconds since this machine was started."""
@@ -32,6 +35,8 @@ class ServerClock:
         self._ask = ask
         self._elapsed = elapsed
         self._ahead, self._bound, self._looked = self._see()
+        for _ in range(_FIRST_LOOKS - 1):
+            self._learn(*self._see())
 
     def now(self) -> Instant:
         """Return the present."""
