@@ -16,7 +16,7 @@ _DRIFT: Final = 2_000
 """A machine's clock goes wrong by less than a part in this many."""
 
 _FIRST_LOOKS: Final = 3
-"""How often it is looked at first: for the first of all a connection is made, and to wait for that misleads."""
+"""How often it is looked at first: the first of all waits for a connection, too, which misleads."""
 
 
 def elapsed() -> int:

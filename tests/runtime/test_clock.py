@@ -50,7 +50,7 @@ def test_machines_show_the_server_s_time(ahead: int) -> None:
 
 
 def test_a_connection_that_is_made_first_misleads_nobody() -> None:
-    """Where the first look of all waits for a connection before the server is asked, those after it put it right."""
+    """Where the first look of all waits for a connection before it asks, those after it put it right."""
     machine, made = Machine(), 20_000
 
     def ask() -> Instant:
