@@ -2,6 +2,7 @@
 
 import io
 import sys
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -27,7 +28,8 @@ from jobsim.cli import (
     tune,
     worker,
 )
-from jobsim.cli.options import flag
+from jobsim.cli.config import configure
+from jobsim.cli.options import flag, option
 from jobsim.cli.program import Program
 
 _LIVE: Final = "A live queue"
@@ -80,6 +82,16 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it so
 @app.callback()
 def options(
     *,
+    config: Annotated[
+        Path | None,
+        option(
+            "--config",
+            callback=configure,
+            is_eager=True,
+            metavar="FILE",
+            help="A file with options; by default jobsim.toml, or pyproject.toml (tool.jobsim), here.",
+        ),
+    ] = None,
     debug: Annotated[bool, flag("--debug", help="Show where errors come from.")] = False,
     version: Annotated[
         bool,

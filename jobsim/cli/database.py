@@ -1,14 +1,17 @@
 """The database that reading and operator commands look at; they never make one."""
 
+import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
 
 from jobsim.cli.options import usage
 from jobsim.cli.output import note
 from jobsim.cli.target import load_queue
-from jobsim.core.errors import ConfigError
+from jobsim.core.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from jobsim.live.stores import Address
@@ -34,6 +37,16 @@ def open_database(where: str, hint: str = "--url") -> "Iterator[Storage]":
         note(f"{address}: {address.caveat}")
     with closing(address.open(create=False)) as store:
         yield store
+
+
+def queue_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the queues whose names begin so, for a shell to complete, where the database is known."""
+    where = context.params.get("url") or os.environ.get("JOBSIM_URL")
+    if not where or "://" not in where:  # an app would have to be imported
+        return []
+    with suppress(ConfigError, StorageError), closing(shared_address(where).open(create=False)) as store:
+        return sorted(name for name in {*store.depths(), *store.paused()} if name.startswith(incomplete))
+    return []
 
 
 def shared_address(where: str) -> "Address":

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
@@ -10,27 +10,44 @@ from jobsim.cli.changes import cancel, carry_out, confirm, those_in
 from jobsim.cli.changes import requeue as requeue_all
 from jobsim.cli.database import open_database
 from jobsim.cli.jobs import KindName, Limit, QueueName, get_job, write_job, write_jobs
-from jobsim.cli.options import Database, JobArgument, JobArguments, Json, flag
+from jobsim.cli.options import Database, JobArgument, JobArguments, Json, flag, option, wait
 from jobsim.cli.program import ExitCode
 from jobsim.core.errors import NotFound
-from jobsim.core.job import JobId, State
+from jobsim.core.job import Job, JobId, State
+from jobsim.core.time import Duration, Instant
 from jobsim.storage.base import Storage
 
 app = typer.Typer(help="Look at dead letters, requeue them, or discard them.", no_args_is_help=True)
 
 LETTERS: Final = "dead letter", "dead letters"
 
-All = Annotated[bool, flag("--all", help="All dead letters, or all of --kind and --queue.")]
+All = Annotated[bool, flag("--all", help="All dead letters, or all that the options below name.")]
+ErrorText = Annotated[
+    str | None,
+    option("--error", metavar="TEXT", help="Only those whose error has this in it, in whatever case."),
+]
+OlderThan = Annotated[
+    Duration | None, wait("--older-than", help="Only those that became dead letters longer ago than this.")
+]
 DryRun = Annotated[bool, flag("--dry-run", help="Show which, and change nothing.")]
 
 
 @app.command("list")
 def list_dead_letters(
-    *, url: Database, kind: KindName = None, queue: QueueName = None, most: Limit = 100, as_json: Json = False
+    *,
+    url: Database,
+    kind: KindName = None,
+    queue: QueueName = None,
+    error: ErrorText = None,
+    older_than: OlderThan = None,
+    most: Limit = 100,
+    as_json: Json = False,
 ) -> None:
     """List dead letters in the order in which they were enqueued."""
+    wanted = _Wanted(kind, queue, error, older_than)
     with open_database(url) as store:
-        write_jobs(store, [State.DEAD_LETTER], kind, queue, most, as_json=as_json)
+        found = wanted.find(store, most + 1 if most else None)
+    write_jobs(found, most, as_json=as_json)
 
 
 @app.command("show")
@@ -44,41 +61,47 @@ def show_dead_letter(job: JobArgument, *, url: Database, as_json: Json = False) 
 
 
 @app.command()
-def requeue(
+def requeue(  # each is an option of its own
     jobs: JobArguments = None,
     *,
     url: Database,
     everything: All = False,
     kind: KindName = None,
     queue: QueueName = None,
+    error: ErrorText = None,
+    older_than: OlderThan = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Make dead letters pending again, with a new budget of attempts; their history is kept."""
-    _check(jobs, kind, queue, everything=everything)
+    wanted = _Wanted(kind, queue, error, older_than)
+    _check(jobs, wanted, everything=everything)
     with open_database(url) as store:
-        ids, missing = _chosen(store, jobs, kind, queue)
+        ids, missing = _chosen(store, jobs, wanted)
         change = None if dry_run else partial(requeue_all, store)
         code = carry_out(ids, change, "requeued", LETTERS, as_json=as_json)
     raise typer.Exit(ExitCode.NOT_FOUND if missing else code)
 
 
 @app.command()
-def discard(
+def discard(  # noqa: PLR0913  # each is an option of its own
     jobs: JobArguments = None,
     *,
     url: Database,
     everything: All = False,
     kind: KindName = None,
     queue: QueueName = None,
+    error: ErrorText = None,
+    older_than: OlderThan = None,
     dry_run: DryRun = False,
     yes: Annotated[bool, flag("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
     """Give dead letters up: they become cancelled, and stay in the database."""
-    _check(jobs, kind, queue, everything=everything)
+    wanted = _Wanted(kind, queue, error, older_than)
+    _check(jobs, wanted, everything=everything)
     with open_database(url) as store:
-        ids, missing = _chosen(store, jobs, kind, queue)
+        ids, missing = _chosen(store, jobs, wanted)
         if ids and not (yes or dry_run):
             confirm("give up", len(ids), LETTERS)
         change = None if dry_run else partial(cancel, store, reason="discarded")
@@ -86,7 +109,32 @@ def discard(
     raise typer.Exit(ExitCode.NOT_FOUND if missing else code)
 
 
-def _check(jobs: Sequence[JobId] | None, kind: str | None, queue: str | None, *, everything: bool) -> None:
+class _Wanted(NamedTuple):
+    """Which dead letters are meant, among all there are."""
+
+    kind: str | None
+    queue: str | None
+    error: str | None
+    older_than: Duration | None
+
+    def find(self, store: Storage, most: int | None = None) -> list[Job]:
+        """Return those, the first enqueued first, at most so many."""
+        from jobsim.live.stores import present
+
+        narrow = self.error is not None or self.older_than is not None
+        found = store.find(
+            states=[State.DEAD_LETTER], kind=self.kind, queue=self.queue, limit=None if narrow else most
+        )
+        before = None if self.older_than is None else Instant(present(store) - self.older_than)
+        return [job for job in found if self._fits(job, before)][:most]
+
+    def _fits(self, job: Job, before: Instant | None) -> bool:
+        error = (job.last_error or "").casefold()
+        died = before is None or (job.finished is not None and job.finished < before)
+        return died and (self.error is None or self.error.casefold() in error)
+
+
+def _check(jobs: Sequence[JobId] | None, wanted: _Wanted, *, everything: bool) -> None:
     """Refuse a command line that does not say clearly which dead letters are meant.
 
     Raises:
@@ -94,15 +142,13 @@ def _check(jobs: Sequence[JobId] | None, kind: str | None, queue: str | None, *,
     """
     if bool(jobs) == everything:
         raise typer.BadParameter("name dead letters by their ids, or give --all; one of the two")
-    if jobs and (kind or queue):
-        raise typer.BadParameter("--kind and --queue go with --all, not with ids")
+    if jobs and any(each is not None for each in wanted):
+        raise typer.BadParameter("--kind, --queue, --error and --older-than go with --all, not with ids")
 
 
-def _chosen(
-    store: Storage, jobs: Sequence[JobId] | None, kind: str | None, queue: str | None
-) -> tuple[list[JobId], bool]:
+def _chosen(store: Storage, jobs: Sequence[JobId] | None, wanted: _Wanted) -> tuple[list[JobId], bool]:
     """Return the dead letters meant, and whether some of those named are none."""
     if not jobs:
-        return [job.id for job in store.find(states=[State.DEAD_LETTER], kind=kind, queue=queue)], False
+        return [job.id for job in wanted.find(store)], False
     ids = those_in(store, jobs, {State.DEAD_LETTER}, "not a dead letter")
     return ids, len(ids) < len(set(jobs))

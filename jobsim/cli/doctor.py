@@ -1,5 +1,6 @@
 """``jobsim doctor``: what is wrong with an installation and its database, and what to do about it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from enum import StrEnum
@@ -8,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
+from jobsim.cli.config import config_of, variables
 from jobsim.cli.database import shared_address
 from jobsim.cli.options import Json, usage
 from jobsim.cli.output import write_json, write_table
 from jobsim.cli.program import ExitCode
-from jobsim.core.errors import StorageError
+from jobsim.core.errors import StorageError, did_you_mean
 from jobsim.core.job import State
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.core.transitions import WAITING
@@ -26,6 +28,9 @@ _GRACE: Final = Duration(120 * SECOND)
 
 _MANY: Final = 1_000
 _SKEW: Final = Duration(SECOND)
+
+_INTERNAL: Final = frozenset({"JOBSIM_LIFELINE", "JOBSIM_PLACE"})
+"""What a supervisor tells the worker processes that it starts."""
 
 _SYNCHRONOUS: Final = {"0": "off", "1": "normal", "2": "full", "3": "extra"}
 
@@ -46,6 +51,7 @@ class Finding(NamedTuple):
 
 
 def doctor(
+    context: typer.Context,
     where: Annotated[
         str | None,
         typer.Argument(
@@ -61,7 +67,7 @@ def doctor(
 
     Exits with 0 if all is well, with 1 if something needs attention.
     """
-    findings = list(_findings(where))
+    findings = [*_settings(context), *_findings(where)]
     well = all(finding.health is Health.OK for finding in findings)
     if as_json:
         told = [{"about": about, "ok": health is Health.OK, "seen": seen} for health, about, seen in findings]
@@ -72,6 +78,21 @@ def doctor(
         )
     if not well:
         raise typer.Exit(ExitCode.ERROR)
+
+
+def _settings(context: typer.Context) -> Iterator[Finding]:
+    """Yield where options come from that the command line does not give, and variables that nobody reads."""
+    config = config_of(context)
+    if config is not None:
+        keys = sorted(set(config.keys.values()), key=config.line)
+        yield _ok("configuration", "; ".join(f"{config.where(key)} {'.'.join(key)}" for key in keys))
+    known = {*variables(context.find_root().command), *_INTERNAL}
+    given = sorted(name for name in os.environ if name.startswith("JOBSIM_"))
+    if used := [name for name in given if name in known - _INTERNAL]:
+        yield _ok("environment", ", ".join(used))
+    for name in given:
+        if name not in known:
+            yield _attention("environment", f"nothing reads {name}{did_you_mean(name, known)}")
 
 
 def _findings(where: str | None) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from jobsim.cli.changes import cancel, carry_out, confirm, requeue, those_in
-from jobsim.cli.database import open_database
+from jobsim.cli.database import open_database, queue_names
 from jobsim.cli.options import Database, JobArgument, JobsToChange, Json, flag, option
 from jobsim.cli.output import console, iso, note, one_line, printable, write_json, write_table
 from jobsim.cli.program import ExitCode
@@ -31,7 +31,9 @@ _CANCELLABLE: Final = {state for state in State if (state, Kind.CANCEL) in TRANS
 app = typer.Typer(help="Look at jobs, cancel them, or retry them.", no_args_is_help=True)
 
 KindName = Annotated[str | None, option("--kind", metavar="KIND", help="Only jobs of this kind.")]
-QueueName = Annotated[str | None, option("--queue", metavar="NAME", help="Only jobs of this queue.")]
+QueueName = Annotated[
+    str | None, option("--queue", metavar="NAME", help="Only jobs of this queue.", autocompletion=queue_names)
+]
 Limit = Annotated[int, option("--limit", min=0, metavar="N", help="Show at most so many; 0: all.")]
 
 
@@ -50,7 +52,8 @@ def list_jobs(
 ) -> None:
     """List jobs in the order in which they were enqueued."""
     with open_database(url) as store:
-        write_jobs(store, state or (), kind, queue, most, as_json=as_json)
+        found = store.find(states=state or (), kind=kind, queue=queue, limit=most + 1 if most else None)
+    write_jobs(found, most, as_json=as_json)
 
 
 @app.command("show")
@@ -99,17 +102,8 @@ def get_job(store: Storage, job: JobId) -> Job:
     return found
 
 
-def write_jobs(
-    store: Storage,
-    states: Sequence[State],
-    kind: str | None,
-    queue: str | None,
-    most: int,
-    *,
-    as_json: bool,
-) -> None:
-    """Write the jobs that fit, and say on stderr if there are more."""
-    found = store.find(states=states, kind=kind, queue=queue, limit=most + 1 if most else None)
+def write_jobs(found: Sequence[Job], most: int, *, as_json: bool) -> None:
+    """Write the first `most` jobs, where that is not 0, and say on stderr if there are more."""
     shown = found[:most] if most else found
     if as_json:
         for job in shown:

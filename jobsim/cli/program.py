@@ -13,6 +13,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
+from jobsim.cli.config import origin
 from jobsim.cli.output import complain, note
 from jobsim.core.errors import JobsimError, NotFound, StorageError
 
@@ -85,7 +86,10 @@ def _misused(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     # Asking for nothing has shown the help already, and leaves no message.
     if message := error.format_message():
-        complain(_in_our_words(message))
+        place = (
+            origin(context, error.param) if isinstance(error, typer.BadParameter) and error.param else None
+        )
+        complain(f"{place}: {_in_our_words(message)}" if place else _in_our_words(message))
         if context is not None:
             note(f"Try '{context.command_path} --help'.")
     return error.exit_code

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobsim.cli.database import open_database
+from jobsim.cli.database import open_database, queue_names
 from jobsim.cli.options import Database, Json, usage
 from jobsim.cli.output import complain, counted, note, write_json, write_table
 from jobsim.cli.program import ExitCode
@@ -23,7 +23,9 @@ def _queue(text: str) -> str:
     return text
 
 
-QueueArgument = Annotated[str, typer.Argument(parser=_queue, metavar="NAME", help="The queue.")]
+QueueArgument = Annotated[
+    str, typer.Argument(parser=_queue, metavar="NAME", help="The queue.", autocompletion=queue_names)
+]
 
 _EMPTY = QueueDepth(dict.fromkeys(State, 0), None)
 

@@ -7,7 +7,7 @@ import typer
 
 from jobsim.cli.logs import Format, Level, announce, log_to_stderr
 from jobsim.cli.metrics import LAST_PORT, check_ports, metrics_served
-from jobsim.cli.options import App, Queues, flag, option, usage, wait
+from jobsim.cli.options import Queues, flag, option, usage, wait
 from jobsim.cli.output import counted
 from jobsim.cli.program import ExitCode
 from jobsim.cli.target import load_queue
@@ -69,7 +69,12 @@ Metrics = Annotated[
 
 
 def worker(  # noqa: PLR0913  # each is an option of its own
-    app: App,
+    app: Annotated[
+        str,
+        typer.Argument(
+            metavar="APP", envvar="JOBSIM_APP", help="Where your queue is: module:queue, such as app:queue."
+        ),
+    ],
     *,
     concurrency: Concurrency = None,
     queues: Queues = None,

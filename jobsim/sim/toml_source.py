@@ -41,7 +41,7 @@ class TomlSource:
         except FileNotFoundError:
             raise ConfigError(f"{name}: there is no such file{_similar(FilePath(name))}") from None
         except IsADirectoryError:
-            raise ConfigError(f"{name}: is a directory, not a scenario file") from None
+            raise ConfigError(f"{name}: is a directory, not a file") from None
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             raise ConfigError(

@@ -328,7 +328,7 @@ def test_directory_is_refused_in_a_sentence(tmp_path: Path) -> None:
     """A directory is not a scenario file."""
     with pytest.raises(ConfigError) as caught:
         Scenario.from_toml(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: is a directory, not a scenario file"
+    assert str(caught.value) == f"{tmp_path}: is a directory, not a file"
 
 
 @pytest.mark.parametrize("path", ["a\0b.toml", "x" * 300 + ".toml", "/dev/null/x.toml"])
