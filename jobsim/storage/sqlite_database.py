@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
 from threading import RLock
 from typing import Any, Final, TypeVar, TypeVarTuple
 from weakref import WeakSet
@@ -83,6 +84,7 @@ class Database:
         self._gone: StorageError | None = None
         self._watch: Watch | None = None
         self._wal = Wal(path)
+        self._in_doubt = False
 
     def open(self, *, create: bool) -> None:
         """Open the file, and make or migrate it where that is needed.
@@ -110,6 +112,7 @@ class Database:
     def _opened(self, *, create: bool) -> apsw.Connection:
         if self.path != MEMORY:
             recognise(self.path, self._vfs, shared=self._shared)
+            self._in_doubt = self._wal.in_doubt
         flags = apsw.SQLITE_OPEN_READWRITE
         connection = apsw.Connection(self.path, flags, self._vfs or None, statementcachesize=512)
         try:
@@ -124,10 +127,12 @@ class Database:
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         # Without it, SQLite plans a query that is bound to other values anew, in the hope of a better plan.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self._in_doubt)
         connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
         for name, value in {**_SETTINGS, "synchronous": _EXTRA}.items():
             connection.pragma(name, value)
-        migrate(connection, self.path, create=create, shared=self._shared)
+        begun = partial(self._make_sure, connection)
+        migrate(connection, self.path, create=create, shared=self._shared, begun=begun)
         if self.path != MEMORY:
             _switch_to_wal(connection)
             connection.set_wal_hook(self._wal.count)
@@ -197,6 +202,7 @@ class Database:
 
     def _transact(self, work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
         self._begin()
+        self._make_sure(self.cursor.connection)
         result = work(*args)
         self._see_to_file()
         self.cursor.execute("COMMIT")
@@ -230,6 +236,13 @@ class Database:
                 return
         self.cursor.execute("BEGIN IMMEDIATE")
 
+    def _make_sure(self, connection: apsw.Connection) -> None:
+        """Before the first write, see that the disk has what can be read in the WAL, if that is in doubt."""
+        if self._in_doubt:
+            self._wal.make_sure(self._vfs)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+            self._in_doubt = False
+
     def _see_to_file(self) -> None:
         if self._watch is not None:
             self._watch.check()
@@ -255,8 +268,10 @@ class Database:
         meaning = explained(error, self.path)
         if isinstance(meaning, StorageBroken):
             self._gone = meaning
+            if self.path != MEMORY:
+                self._wal.doubt()
             if self._connection is not None:
-                # What the disk has of the WAL is for the next process to find out, by its checksums.
+                # What the disk has of the WAL is for the next process to make sure of.
                 self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         return meaning
 

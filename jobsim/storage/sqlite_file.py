@@ -3,6 +3,8 @@
 import errno
 import os
 import stat
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -108,19 +110,18 @@ def recognise(path: str, vfs: str, *, shared: bool = False) -> None:
 
     It is read through SQLite's own layer: closing a file of our own would drop the locks that other
     connections of this process have on it. Bytes that are all zero were never written, as a power cut leaves
-    them; SQLite itself knows then what to make of the file.
+    them; SQLite itself knows then what to make of the file, as it does of a header that was torn.
 
     Raises:
         StorageForeign: it is neither.
     """
-    file = apsw.VFSFile(vfs, path, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0])
-    try:
-        header = file.xRead(min(_HEADER, file.xFileSize()), 0)
-    finally:
-        file.xClose()
+    header = _header(path, vfs)
+    if header.strip(b"\0") and not _begins_database(header) and _was_interrupted(path):
+        _let_recover(path, vfs)
+        header = _header(path, vfs)
     if not header.strip(b"\0"):
         return
-    if not header.startswith(_MAGIC) or len(header) < _HEADER:
+    if not _begins_database(header):
         raise StorageForeign(f"{path} is not a SQLite database; name another file")
     marked = int.from_bytes(header[_APPLICATION_AT : _APPLICATION_AT + 4]) == APPLICATION_ID
     if not (marked or shared or _has_our_tables(path, vfs, in_wal=header[_WRITE_VERSION_AT] == _WAL)):
@@ -128,6 +129,33 @@ def recognise(path: str, vfs: str, *, shared: bool = False) -> None:
             f"{path} is a SQLite database, but not one of jobsim's; name another file, or open it as shared "
             f"(sqlite:///...?shared=true) to have the jobs beside what is there"
         )
+
+
+def _header(path: str, vfs: str) -> bytes:
+    file = apsw.VFSFile(vfs, path, [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0])
+    try:
+        return file.xRead(min(_HEADER, file.xFileSize()), 0)
+    finally:
+        file.xClose()
+
+
+def _begins_database(header: bytes) -> bool:
+    return header.startswith(_MAGIC) and len(header) == _HEADER
+
+
+def _was_interrupted(path: str) -> bool:
+    """Return whether there is something beside the file that SQLite can make it whole with."""
+    beside = (Path(path + suffix) for suffix in ("-journal", "-wal"))
+    return any(file.exists() and file.stat().st_size for file in beside)
+
+
+def _let_recover(path: str, vfs: str) -> None:
+    connection = apsw.Connection(path, apsw.SQLITE_OPEN_READWRITE, vfs or None)
+    try:
+        with suppress(apsw.Error):  # then it is no database, as its header will say
+            connection.execute(_SCHEMA).fetchall()
+    finally:
+        connection.close()
 
 
 def _has_our_tables(path: str, vfs: str, *, in_wal: bool) -> bool:
@@ -142,10 +170,18 @@ def _has_our_tables(path: str, vfs: str, *, in_wal: bool) -> bool:
         connection.close()
 
 
-def migrate(connection: apsw.Connection, path: str, *, create: bool = True, shared: bool = False) -> None:
+def migrate(
+    connection: apsw.Connection,
+    path: str,
+    *,
+    create: bool = True,
+    shared: bool = False,
+    begun: Callable[[], None] = lambda: None,
+) -> None:
     """Bring the schema up to date, in one transaction that one process makes while the others wait.
 
-    The marks in the header of a file that is `shared` belong to the application.
+    The marks in the header of a file that is `shared` belong to the application. `begun` is called within the
+    transaction, before anything is written.
 
     Raises:
         StorageForeign: it is newer, or older than the first that was released.
@@ -159,6 +195,7 @@ def migrate(connection: apsw.Connection, path: str, *, create: bool = True, shar
         raise outdated(path, before, NEWEST)
     cursor.execute("BEGIN IMMEDIATE")
     try:
+        begun()
         before = version(cursor, path)
         for script in _MIGRATIONS[before:]:
             cursor.execute(script)

@@ -1,6 +1,8 @@
 """The WAL of a connection: when to copy it back, and what to say where that does not help."""
 
 import logging
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import apsw
@@ -10,6 +12,9 @@ CHECKPOINT: Final = 2_000
 
 BIG: Final = 64_000_000
 """Bytes above which a WAL is that big because it cannot begin anew; a smaller one may stay as it is."""
+
+_CHUNK: Final = 65_536
+"""Bytes at a time: of more than 128 kB, SQLite's own file layer makes an error in some cases."""
 
 _log: Final = logging.getLogger("jobsim.storage")
 
@@ -24,6 +29,8 @@ class Wal:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._file = Path(f"{path}-wal")
+        self._doubt = Path(f"{path}-in-doubt")
         self._pages = 0
         self._copied_at = 0
         self._told_of = 0
@@ -51,6 +58,36 @@ class Wal:
         if again or copied < inside:
             self._tell(inside * connection.pragma("page_size"))
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a sync has failed, of this process or another, since the WAL was last made sure of."""
+        return self._doubt.exists()
+
+    def doubt(self) -> None:
+        """Tell those who come after, as far as that is possible, that the disk may lack what the WAL holds.
+
+        The note needs no sync: what it tells of ends with the power, too.
+        """
+        with suppress(OSError):
+            self._doubt.touch(mode=0o600)
+
+    def make_sure(self, vfs: str) -> None:
+        """Where it is in doubt, write it again, and have the disk confirm that; nobody else may be writing.
+
+        Where a sync failed, Linux gives up what was to be written, and shows it all the same, to later
+        processes too. What these commit behind such a hole, or copy back out of it, would be lost with the
+        power. Source: Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020.
+
+        Raises:
+            apsw.Error: the disk does not take it.
+        """
+        if not self.in_doubt:
+            return
+        if self._file.exists():
+            _write_again(str(self._file), vfs)
+        with suppress(OSError):
+            self._doubt.unlink()
+
     def _tell(self, size: int) -> None:
         if size < max(BIG, 2 * self._told_of):
             return
@@ -61,3 +98,14 @@ class Wal:
             self._path,
             size // 1_000_000,
         )
+
+
+def _write_again(path: str, vfs: str) -> None:
+    file = apsw.VFSFile(vfs, path, [apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_READWRITE, 0])
+    try:
+        size = file.xFileSize()
+        for start in range(0, size, _CHUNK):
+            file.xWrite(file.xRead(min(_CHUNK, size - start), start), start)
+        file.xSync(apsw.SQLITE_SYNC_FULL)
+    finally:
+        file.xClose()

@@ -8,10 +8,11 @@ from pathlib import Path
 import apsw
 import pytest
 
+from jobsim.core.errors import StorageBroken, StorageError
 from jobsim.storage import sqlite_wal
 from jobsim.storage.sqlite import SqliteStorage
 from jobsim.testing.conformance_base import add, new
-from tests.storage.faults import bare
+from tests.storage.faults import FaultyDisk, bare
 
 PAGES = 20
 BIG = 400_000
@@ -91,3 +92,66 @@ def test_it_is_copied_back_no_more_often_where_that_does_not_help(
         pages = work(storage, 0, 100) // 4096
         assert 2 <= times <= pages / PAGES + 1
         reader.execute("ROLLBACK")
+
+
+@pytest.fixture
+def disk() -> Iterator[FaultyDisk]:
+    disk = FaultyDisk("doubtful")
+    yield disk
+    disk.unregister()
+
+
+def broken(path: Path, disk: FaultyDisk) -> SqliteStorage:
+    """Return a store that has enqueued one job, and whose next commit was not confirmed by the disk."""
+    storage = SqliteStorage(path, vfs=disk.name)
+    add(storage, new(1))
+    disk.failing = {"sync": apsw.SQLITE_IOERR_FSYNC}
+    with pytest.raises(StorageBroken):
+        add(storage, new(2))
+    disk.failing = {}
+    return storage
+
+
+def test_wal_that_a_failed_sync_left_is_written_again_before_the_next_commit(
+    tmp_path: Path, disk: FaultyDisk
+) -> None:
+    """A process that comes after has the disk confirm what it builds on, once; reading changes nothing."""
+    path, doubt = tmp_path / "jobs.db", tmp_path / "jobs.db-in-doubt"
+    assert not doubt.exists()
+    broken(path, disk).close()
+    for _ in range(2):
+        storage = SqliteStorage(path)
+        assert len(storage.find()) in {1, 2}
+        storage.close()
+        assert doubt.exists()
+        assert path.with_name("jobs.db-wal").stat().st_size > 0
+    storage = SqliteStorage(path)
+    add(storage, new(3))
+    assert not doubt.exists()
+    storage.close()
+    assert not path.with_name("jobs.db-wal").exists()
+
+
+def test_wal_in_doubt_whose_writing_fails_stays_in_doubt(tmp_path: Path, disk: FaultyDisk) -> None:
+    """Nothing is committed behind it until the disk has confirmed it."""
+    broken(tmp_path / "jobs.db", disk).close()
+    storage = SqliteStorage(tmp_path / "jobs.db", vfs=disk.name)
+    disk.where, disk.failing = "-wal", {"write": apsw.SQLITE_FULL}
+    with pytest.raises(StorageError):
+        add(storage, new(3))
+    assert (tmp_path / "jobs.db-in-doubt").exists()
+    disk.failing = {}
+    add(storage, new(3))
+    assert not (tmp_path / "jobs.db-in-doubt").exists()
+    storage.close()
+
+
+def test_large_wal_is_written_again_whole(tmp_path: Path, disk: FaultyDisk) -> None:
+    """Its size does not matter, and what it says stays the same."""
+    broken(tmp_path / "jobs.db", disk).close()
+    wal = tmp_path / "jobs.db-wal"
+    with wal.open("ab") as file:
+        file.write(bytes(1_000_001))
+    before = wal.read_bytes()
+    sqlite_wal.Wal(str(tmp_path / "jobs.db")).make_sure(disk.name)
+    assert wal.read_bytes() == before

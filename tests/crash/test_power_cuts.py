@@ -1,0 +1,227 @@
+"""The power is cut at every write and sync of a queue at work: nothing that was acknowledged is lost."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from time import perf_counter  # campaigns say how fast they were
+from typing import Any
+
+import pytest
+
+from jobsim.core.events import Event
+from jobsim.core.job import Job
+from jobsim.storage import sqlite_database
+from jobsim.storage.sqlite import Durability
+from jobsim.storage.sqlite_database import Database
+from jobsim.testing.power_cut import PowerCutDisk
+from jobsim.testing.power_jobs import JobsKept
+from jobsim.testing.power_losses import QUICK, THOROUGH, Losses
+from jobsim.testing.power_survey import Case, survey
+from tests.campaigns import record
+from tests.crash.power import drained, play, reopened
+
+SEED = 1
+FEW = replace(QUICK, most=4, random=1)
+SHARES = 16
+IMAGES = 320_000
+"""Images of a share: five million in all."""
+
+
+@pytest.fixture
+def disk() -> Iterator[PowerCutDisk]:
+    with PowerCutDisk() as disk:
+        yield disk
+
+
+def cases(disk: PowerCutDisk, losses: Losses = QUICK, seed: int = SEED) -> Iterator[Case]:
+    """Yield what cuts of what happened on `disk` leave, each held to what callers were told."""
+    return survey(disk, losses, seed, JobsKept(disk))
+
+
+def unsound(disk: PowerCutDisk, losses: Losses = QUICK) -> list[Case]:
+    return [case for case in cases(disk, losses) if not case.sound]
+
+
+def test_no_cut_loses_what_was_acknowledged(tmp_path: Path, disk: PowerCutDisk) -> None:
+    """Each image is the database as it was after one of its commits, none is older than what callers know."""
+    number, states = 0, set[int | None]()
+    for case in cases(play(tmp_path, disk, SEED)):
+        assert case.sound, case
+        number += case.is_new
+        states.add(case.state)
+    assert number > 2_000
+    assert states == set(range(case.reached + 1))
+
+
+def test_store_opens_whatever_a_cut_leaves(tmp_path: Path, disk: PowerCutDisk) -> None:
+    """What it finds is the same for all images of one state, and can be worked on until nothing is left."""
+    found: dict[int | None, tuple[list[Job], list[Event]]] = {}
+    with PowerCutDisk() as other:
+        for number, case in enumerate(cases(play(tmp_path, disk, SEED), replace(FEW, most=2))):
+            there = reopened(case.image, tmp_path, other)
+            assert there == found.setdefault(case.state, there), case
+            if number % 50 == 0:
+                assert drained(case.image, tmp_path) == [], case
+    assert len(found) > 20
+
+
+def test_recovery_may_be_cut_as_well(tmp_path: Path, disk: PowerCutDisk) -> None:
+    """A database whose recovery, or copying back, is cut short is recovered to the same state."""
+    recovered = 0
+    for number, case in enumerate(cases(play(tmp_path, disk, SEED), FEW)):
+        if number % 25 == 0 and case.reached > 3:
+            with PowerCutDisk() as second:
+                reopened(case.image, tmp_path, second)
+                again = list(survey(second, QUICK, SEED))
+            assert [each for each in again if not each.sound] == [], case
+            assert {each.state for each in again} == {0}
+            recovered += len(again)
+    assert recovered > 300
+
+
+def test_garbage_beside_a_torn_write_harms_nothing_where_it_is_expected(tmp_path: Path) -> None:
+    """SQLite, told that disks may spoil the rest of a sector, keeps commits out of each other's sectors."""
+    losses = replace(QUICK, most=2, garbage=4, neighbours=True)
+    with PowerCutDisk(powersafe=False) as disk:
+        assert unsound(play(tmp_path, disk, SEED, rounds=1), losses) == []
+
+
+@pytest.mark.parametrize("sector", [4096])
+def test_large_sectors_lose_nothing(tmp_path: Path, sector: int) -> None:
+    """The same holds for disks that write more at a time."""
+    with PowerCutDisk(sector=sector) as disk:
+        assert unsound(play(tmp_path, disk, SEED, rounds=1)) == []
+
+
+def test_normal_durability_loses_the_last_commits_and_nothing_else(
+    tmp_path: Path, disk: PowerCutDisk
+) -> None:
+    """What it says of itself is true: commits that callers were told of are undone, the database is sound."""
+    found = unsound(play(tmp_path, disk, SEED, Durability.NORMAL, rounds=1), FEW)
+    assert len(found) > 20
+    assert all(case.lost for case in found)
+    assert any("accepted, yet not there" in case.broken for case in found)
+
+
+@pytest.mark.parametrize("failing", [9, 18, 24, 30])
+def test_commits_after_a_refused_sync_are_not_lost(tmp_path: Path, failing: int) -> None:
+    """The process ends, and the next one goes on behind no hole in the WAL, though it reads none."""
+    with PowerCutDisk(failing_sync=failing) as disk:
+        assert unsound(play(tmp_path, disk, SEED, rounds=1), replace(FEW, garbage=0)) == []
+        assert disk.syncs > failing
+
+
+def test_hole_in_the_wal_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that trusts what it reads after a refused sync loses commits: the test can fail."""
+    monkeypatch.setattr(Database, "_make_sure", lambda *_: None)
+    with PowerCutDisk(failing_sync=18) as failing:
+        assert unsound(play(tmp_path, failing, SEED, rounds=1), replace(FEW, garbage=0))
+
+
+def test_acknowledgement_before_the_commit_is_found(
+    tmp_path: Path, disk: PowerCutDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that commits what it has confirmed only with its next call loses jobs."""
+    safely = Database._safely
+
+    def commit(database: Database) -> None:
+        if database._connection is not None and database._connection.in_transaction:
+            database.cursor.execute("COMMIT")
+
+    def late(database: Database, step: Callable[..., Any], *args: Any) -> Any:
+        commit(database)
+        return safely(database, step, *args)
+
+    def transact(database: Database, work: Callable[..., Any], args: Any) -> Any:
+        database._begin()
+        return work(*args)
+
+    monkeypatch.setattr(Database, "_safely", late)
+    monkeypatch.setattr(Database, "_transact", transact)
+    assert any(
+        "accepted, yet not there" in case.broken
+        for case in unsound(play(tmp_path, disk, SEED, rounds=1), FEW)
+    )
+
+
+def test_durability_that_is_none_is_found(
+    tmp_path: Path, disk: PowerCutDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where `FULL` stands for a setting that waits for no disk, databases are broken, not only old."""
+    monkeypatch.setitem(sqlite_database._SYNCHRONOUS, Durability.FULL, 0)
+    found = unsound(play(tmp_path, disk, SEED, rounds=1), replace(FEW, most=2))
+    assert any(case.lost for case in found)
+    assert any(case.state is None or case.broken for case in found)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("share", range(SHARES))
+def test_no_cut_of_many_days_loses_anything(tmp_path: Path, share: int) -> None:
+    """Random days on disks of several kinds, until enough images were seen."""
+    began, totals = perf_counter(), dict.fromkeys(("days", "cuts", "commits", "images", "of_recovery"), 0)
+    for seed in count(share, SHARES):
+        place = tmp_path / str(seed)
+        place.mkdir()
+        losses = replace(THOROUGH, neighbours=seed % 3 == 0)
+        with PowerCutDisk(sector=[512, 4096][seed % 2], powersafe=seed % 3 != 0) as disk:
+            play(place, disk, seed, rounds=1 + seed % 3)
+            for case in cases(disk, losses, seed):
+                assert case.sound, f"day {seed}: {case}"
+                totals["images"] += case.is_new
+                if totals["images"] % 400 == 0:
+                    totals["of_recovery"] += _cut_again(case, place)
+        totals["days"] += 1
+        totals["cuts"] += len(disk.steps) + 1
+        totals["commits"] += case.reached
+        if totals["images"] + totals["of_recovery"] >= IMAGES:
+            break
+    record("power cuts, SQLite, full durability", **totals, lost=0, seconds=round(perf_counter() - began))
+
+
+def _cut_again(case: Case, place: Path) -> int:
+    """Cut the recovery of an image, too; return how many images that made."""
+    with PowerCutDisk() as disk:
+        reopened(case.image, place, disk)
+        images = 0
+        for again in survey(disk, FEW):
+            assert again.sound, f"{case}, then {again}"
+            images += again.is_new
+    return images
+
+
+@pytest.mark.soak
+def test_normal_durability_loses_only_the_end(tmp_path: Path) -> None:
+    """How many commits it loses at most, and in how many images, is written down."""
+    totals = {"images": 0, "lost": 0, "commits_lost_at_most": 0}
+    for seed in range(20):
+        place = tmp_path / str(seed)
+        place.mkdir()
+        with PowerCutDisk() as disk:
+            for case in cases(play(place, disk, seed, Durability.NORMAL), THOROUGH, seed):
+                assert case.sound or case.lost, case
+                totals["images"] += case.is_new
+                totals["lost"] += case.lost
+                behind = case.told - case.state if case.state is not None else 0
+                totals["commits_lost_at_most"] = max(totals["commits_lost_at_most"], behind)
+    assert totals["lost"]
+    record("power cuts, SQLite, normal durability", **totals)
+
+
+@pytest.mark.soak
+def test_commits_after_any_refused_sync_are_not_lost(tmp_path: Path) -> None:
+    """Whichever sync is the one that fails, with whatever days around it."""
+    totals = {"syncs": 0, "images": 0, "lost": 0}
+    for seed in range(4):
+        for failing in count(1):
+            place = tmp_path / f"{seed}-{failing}"
+            place.mkdir()
+            with PowerCutDisk(failing_sync=failing) as disk:
+                play(place, disk, seed, rounds=1)
+                if disk.syncs < failing:
+                    break
+                for case in cases(disk, replace(QUICK, garbage=0), seed):
+                    assert case.sound, f"sync {failing} of day {seed}: {case}"
+                    totals["images"] += case.is_new
+            totals["syncs"] += 1
+    record("power cuts after a failed sync", **totals)
