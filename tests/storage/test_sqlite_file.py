@@ -352,3 +352,26 @@ def test_closed_store_says_so(path: Path) -> None:
     storage = SqliteStorage(path)
     assert snapshot(storage) == before
     storage.close()
+
+
+def test_torn_header_is_mended_by_what_lies_beside_it(path: Path, tmp_path: Path) -> None:
+    """A power cut may spoil the first sector while it is written; SQLite has it in the WAL as well."""
+    storage = SqliteStorage(path)
+    add(storage, *(new(number) for number in range(100)))
+    (tmp_path / "cut").mkdir()
+    torn = tmp_path / "cut" / path.name
+    torn.write_bytes(b"\xff" * 512 + path.read_bytes()[512:])
+    torn.with_name(f"{path.name}-wal").write_bytes(path.with_name(f"{path.name}-wal").read_bytes())
+    mended = SqliteStorage(torn)
+    assert mended.find() == storage.find()
+    mended.close()
+    storage.close()
+
+
+def test_text_is_no_torn_database_whatever_lies_beside_it(path: Path) -> None:
+    """What SQLite can make nothing of is refused, and stays as it is."""
+    path.write_text("#!/bin/sh\n" * 100)
+    path.with_name(f"{path.name}-wal").write_bytes(b"\xff" * 600)
+    with pytest.raises(StorageForeign, match="not a SQLite database"):
+        SqliteStorage(path)
+    assert path.read_text() == "#!/bin/sh\n" * 100
