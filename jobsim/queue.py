@@ -189,15 +189,22 @@ class Queue(Declarations, Observable):
         With `inline` a job runs as it is enqueued, if it is due. What is enqueued with a `connection` is
         there at once. Not for a process that has a worker of this queue.
         """
-        from jobsim.live.rehearsal import Clocked, Rehearsal  # late: it loads SimPy
+        from jobsim.live.inline import Clocked  # late: they load SimPy
+        from jobsim.live.rehearsal import Rehearsal
 
         here = Clocked()
         rehearsal = Rehearsal(here, self, inline=inline)
         here.workers = (rehearsal,)
+        with self.rehearsed(here):
+            yield rehearsal
+
+    @contextmanager
+    def rehearsed(self, here: Presence) -> Iterator[None]:
+        """Have `here` for all that this process has of the queue, for a while: for `jobsim.testing`."""
         pid = os.getpid()
         before, self._presences[pid] = self._here, here
         try:
-            yield rehearsal
+            yield
         finally:
             self._presences[pid] = before
 

@@ -35,8 +35,8 @@ service = { dist = "constant", value = "1s" }
 
 """
 
-MODULES = "howto-frameworks.md"
-"""A page of modules that need what may not be installed: `tests/test_frameworks.py` runs them."""
+MODULES = ("howto-frameworks.md", "howto-test-your-handlers.md")
+"""Pages of modules: `tests/test_frameworks.py` and `tests/test_pytest_plugin.py` run them."""
 
 page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 
@@ -68,7 +68,7 @@ def run(page: Path) -> dict[str, Any]:
 @pytest.mark.usefixtures("here")
 def test_python_of_a_page_runs(page: Path) -> None:
     """All of it, in order, in one namespace; and so do the tests that it shows."""
-    for name, value in (run(page) if page.name != MODULES else {}).items():
+    for name, value in (run(page) if page.name not in MODULES else {}).items():
         if name.startswith("test_"):
             value()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from inspect import isawaitable, iscoroutine
 from typing import Any, Final
 
-from jobsim.core.errors import PayloadError, UnknownKind, did_you_mean
+from jobsim.core.errors import PayloadError, PowerLost, UnknownKind, did_you_mean
 from jobsim.core.job import Lease
 from jobsim.core.outcome import (
     SUCCEEDED,
@@ -28,10 +28,12 @@ _log: Final = logging.getLogger("jobsim.worker")
 
 
 def run_sync(handler: Handler[..., Any], context: JobContext, payload: str) -> Outcome:
-    """Run a sync handler to its end and return what that means; never raises."""
+    """Run a sync handler to its end and return what that means; never raises but `PowerLost`."""
     token = CURRENT.set(context)
     try:
         return _returned(handler, _call(handler, context, payload))
+    except PowerLost:
+        raise
     except BaseException as error:  # noqa: BLE001  # SystemExit, too, costs this attempt and not the worker
         return raised(error, context)
     finally:
@@ -39,10 +41,12 @@ def run_sync(handler: Handler[..., Any], context: JobContext, payload: str) -> O
 
 
 async def run_async(handler: Handler[..., Any], context: JobContext, payload: str) -> Outcome:
-    """Run an async handler to its end and return what that means; never raises."""
+    """Run an async handler to its end and return what that means; never raises but `PowerLost`."""
     CURRENT.set(context)
     try:
         return _returned(handler, await _call(handler, context, payload))
+    except PowerLost:
+        raise
     except BaseException as error:  # noqa: BLE001  # as above, and a cancellation of the handler's own making
         return raised(error, context)
 

@@ -1,26 +1,23 @@
 """A queue in the tests of an application: its real engine on memory, with a clock that the test moves."""
 
-import asyncio
-import threading
 from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from jobsim.core.ids import IdMint
-from jobsim.core.job import DEFAULT_QUEUE, Job, Lease, State, WorkerId
+from jobsim.core.errors import StorageBroken
+from jobsim.core.job import DEFAULT_QUEUE, Job, State, WorkerId
 from jobsim.core.limits import Limit
-from jobsim.core.outcome import Outcome
 from jobsim.core.policy import RetryPolicy
-from jobsim.core.streams import Streams
-from jobsim.core.time import SECOND, DurationLike, Instant, duration, to_datetime
-from jobsim.live.context import JobContext
+from jobsim.core.time import DurationLike, Instant, duration, to_datetime
 from jobsim.live.executor import Handlers
 from jobsim.live.handler import Handler
+from jobsim.live.inline import Clocked, InlineExecutor, Peril, Safety
 from jobsim.live.limits import declared, put_in_force
-from jobsim.live.outcomes import run_async, run_sync, unknown
-from jobsim.live.stores import Presence
+from jobsim.runtime.base import Signal
+from jobsim.runtime.machine import Machine
 from jobsim.runtime.sim import SimRuntime, World
-from jobsim.storage.memory import MemoryStorage
+from jobsim.storage.base import Storage
 from jobsim.worker.pool import Worker
 from jobsim.worker.schedule import Schedule, enqueue_tick
 from jobsim.worker.settings import WorkerSettings
@@ -28,25 +25,7 @@ from jobsim.worker.settings import WorkerSettings
 if TYPE_CHECKING:
     from datetime import datetime
 
-BEGAN: Final = Instant(1_767_225_600 * SECOND)
-"""What the clock shows at first: 2026-01-01, 00:00 UTC."""
-
-_STREAMS: Final = Streams(1)
-
-
-class Clocked(Presence):
-    """What a rehearsal has of a queue: a store in memory, and a time that stands still unless it is moved."""
-
-    rehearsed = True
-
-    def __init__(self) -> None:
-        super().__init__(MemoryStorage())
-        self.mint = IdMint(_STREAMS)
-        self.time = BEGAN
-
-    def now(self) -> Instant:
-        """Return the time."""
-        return self.time
+SAFETY: Final = Safety()
 
 
 class Declared(Protocol):
@@ -77,15 +56,30 @@ class Rehearsal:
 
     The engine is the real one, with retries, limits and dead letters as they are declared. Handlers run in
     the test's own process, one after the other, and no time passes while they do. Equal tests get equal
-    ids and delays.
+    ids and delays. `peril` may end workers: others take their place, and get what those held when its `lease`
+    has ended.
     """
 
-    def __init__(self, here: Clocked, declared: Declared, *, inline: bool) -> None:
+    def __init__(
+        self,
+        here: Clocked,
+        declared: Declared,
+        *,
+        inline: bool = False,
+        peril: Peril = SAFETY,
+        lease: DurationLike = "60s",
+    ) -> None:
         self._declared = declared
         self._here = here
-        self._storage = here.open()
         self._inline = inline
+        self._peril = peril
+        self._lease = duration(lease, "lease")
         self._at_work = False
+        self._workers = 0
+
+    @property
+    def _storage(self) -> Storage:
+        return self._here.open()
 
     @property
     def now(self) -> "datetime":
@@ -104,14 +98,31 @@ class Rehearsal:
 
     def run_due(self) -> Counter[str]:
         """Run what is due now, and what that enqueues for now; return how attempts ended, by their names."""
-        executor = _Inline(self._declared.handlers)
-        self._at_work = True
+        ends: Counter[str] = Counter()
+        before, self._at_work = self._at_work, True
         try:
-            world = World(self._here.time)
-            world.run(self._worker(world.machine(), executor).run())
+            while not self._peril.live(self._life, ends):
+                pass  # another takes its place
         finally:
-            self._at_work = False
-        return executor.ends
+            self._at_work = before
+        return ends
+
+    def _life(self, ends: Counter[str]) -> bool:
+        """Let a worker run what is due, counting how attempts end; return whether it came to its own end."""
+        world = World(self._here.time)
+        machine = Machine(world.machine())
+        worker, ended = self._worker(machine, ends), False
+
+        async def life() -> None:
+            nonlocal ended
+            with suppress(StorageBroken):  # its process has to end
+                await worker.run()
+                ended = True
+
+        machine.live(life())
+        world.run(_heard(world.machine(), machine.over))
+        self._here.move_to(world.now())
+        return ended
 
     def drain(self, within: DurationLike = "30d") -> Counter[str]:
         """Run all jobs to their end, the clock moving on to each retry; return how attempts ended.
@@ -127,20 +138,22 @@ class Rehearsal:
     def _run_until(self, until: Instant, *, tick: bool, go_on: bool) -> Counter[str]:
         ends = self.run_due()
         while (due := self._next(tick=tick)) is not None and due <= until:
-            self._here.time = max(due, self._here.time)
+            overdue = due < self._here.time
+            self._here.move_to(due)
             if tick:
                 self._enqueue_ticks(due)
             ran = self.run_due()
-            if not ran and due < self._here.time:
+            if not ran and overdue:
                 break  # what is overdue cannot start
             ends += ran
         if go_on:
-            self._here.time = max(until, self._here.time)
+            self._here.move_to(until)
         return ends
 
     def _next(self, *, tick: bool) -> Instant | None:
         now, queues = self._here.time, self._queues
         times = [self._storage.next_due(queues)]
+        times += [Instant(job.lease_until + 1) for job in self._held if job.lease_until is not None]
         if tick:
             times += [schedule.after(now) for schedule in self._declared.schedules.values()]
         return min((time for time in times if time is not None), default=None)
@@ -155,14 +168,19 @@ class Rehearsal:
         named = {job.queue for job in self._storage.find()}
         return tuple(sorted({DEFAULT_QUEUE, *named}))
 
-    def _worker(self, machine: SimRuntime, executor: "_Inline") -> Worker:
-        written, queues = self._declared, self._queues
+    @property
+    def _held(self) -> list[Job]:
+        """The jobs of workers that died: nobody else runs one while the test looks."""
+        return self._storage.find(states=[State.RUNNING])
+
+    def _worker(self, machine: Machine, ends: Counter[str]) -> Worker:
+        written, queues, here = self._declared, self._queues, self._here
         put_in_force(self._storage, declared(written.handlers, written.limits, queues))
-        settings = WorkerSettings(slots=1, queues=queues, lease="1d", burst=True)
-        executor.machine = machine
-        return Worker(
-            WorkerId("rehearsal"), machine, self._storage, executor, written.policy, _STREAMS, settings
-        )
+        settings = WorkerSettings(slots=1, queues=queues, lease=self._lease, burst=True)
+        self._workers += 1
+        name = WorkerId(f"rehearsal-{self._workers}")
+        executor = InlineExecutor(written.handlers, here, machine, self._peril, ends)
+        return Worker(name, machine, self._storage, executor, written.policy, here.streams, settings)
 
     def ring(self, _: int) -> None:
         """Take note of new jobs: run them at once, where that was asked for."""
@@ -183,12 +201,12 @@ class Rehearsal:
             AssertionError: there is none, or not `count` of them; the message says what there is.
         """
         name = kind if isinstance(kind, str) else kind.kind
-        of_kind = [job for job in self.jobs if job.kind == name]
-        found = [job for job in of_kind if arguments.items() <= self._arguments(job).items()]
+        found = self.find(kind, **arguments)
         if not found or (count is not None and len(found) != count):
             number = "no" if count is None else f"not {count} but {len(found)}"
             call = f"{name}({', '.join(f'{argument}={value!r}' for argument, value in arguments.items())})"
-            raise AssertionError(f"{number} jobs {call} were enqueued; there are: {self._told(of_kind)}")
+            there = self.told([job for job in self.jobs if job.kind == name])
+            raise AssertionError(f"{number} jobs {call} were enqueued; there are: {there}")
         return found[-1]
 
     def assert_not_enqueued(self, kind: "Handler[..., Any] | str", /, **arguments: Any) -> None:
@@ -197,57 +215,27 @@ class Rehearsal:
         Raises:
             AssertionError: one was.
         """
+        if found := self.find(kind, **arguments):
+            raise AssertionError(f"there are: {self.told(found)}")
+
+    def find(self, kind: "Handler[..., Any] | str", /, **arguments: Any) -> list[Job]:
+        """Return the jobs of `kind` with those `arguments`, in the order in which they were enqueued."""
         name = kind if isinstance(kind, str) else kind.kind
-        found = [j for j in self.jobs if j.kind == name and arguments.items() <= self._arguments(j).items()]
-        if found:
-            raise AssertionError(f"there are: {self._told(found)}")
+        return [
+            job for job in self.jobs if job.kind == name and arguments.items() <= self._arguments(job).items()
+        ]
 
     def _arguments(self, job: Job) -> Mapping[str, Any]:
         handler = self._declared.handlers.get(job.kind)
         return {} if handler is None else handler.arguments.complete(job.payload)
 
-    def _told(self, jobs: list[Job]) -> str:
+    def told(self, jobs: list[Job]) -> str:
+        """Return `jobs` in words; without any, what else there is."""
         if not jobs:
             kinds = Counter(job.kind for job in self.jobs)
             return ", ".join(f"{count} of {kind}" for kind, count in kinds.items()) or "no jobs at all"
         return "; ".join(f"{job.kind}({job.payload}), {job.state.value}" for job in jobs[:20])
 
 
-class _Inline:
-    """Runs handlers in the thread of the test; `ends` counts how attempts ended."""
-
-    def __init__(self, handlers: Handlers) -> None:
-        self.ends: Counter[str] = Counter()
-        self.machine: SimRuntime | None = None
-        self._handlers = handlers
-
-    async def execute(self, lease: Lease) -> Outcome:
-        """Run the handler of the lease's kind."""
-        outcome = self._run(lease)
-        self.ends[type(outcome).__name__.lower()] += 1
-        return outcome
-
-    def _run(self, lease: Lease) -> Outcome:
-        handler = self._handlers.get(lease.kind)
-        if handler is None:
-            return unknown(lease, self._handlers)
-        context = JobContext(lease)
-        if handler.is_async:
-            return _elsewhere(run_async(handler, context, lease.payload))
-        return run_sync(handler, context, lease.payload)
-
-    def abandon(self, lease: Lease) -> None:
-        """Do nothing: it has ended already."""
-
-
-def _elsewhere(running: Awaitable[Outcome]) -> Outcome:
-    """Return what is awaited, on a loop of its own: the test may have one that runs."""
-    found: list[Outcome] = []
-
-    async def wait() -> None:
-        found.append(await running)
-
-    thread = threading.Thread(target=lambda: asyncio.run(wait()))
-    thread.start()
-    thread.join()
-    return found[0]
+async def _heard(machine: SimRuntime, signal: Signal) -> None:
+    await machine.wait(signal)

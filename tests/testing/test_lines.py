@@ -1,0 +1,151 @@
+"""Lines of chosen functions, as they are told of."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial, wraps
+from types import CodeType
+from typing import Any
+
+import pytest
+
+from jobsim.testing.lines import codes_of, watched
+
+
+def plain(numbers: list[int]) -> int:
+    total = 0
+    for number in numbers:
+        total += other(number)
+    return total
+
+
+def other(number: int) -> int:
+    return number
+
+
+def nested() -> list[int]:
+    def inner(number: int) -> Iterator[int]:
+        yield number
+
+    return [each + 1 for each in inner(1)]
+
+
+async def awaits() -> None:
+    await asyncio.sleep(0)  # noqa: TID251  # it is the handler's
+    other(1)
+
+
+def decorated(fn: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(fn)
+    def outer(*args: Any) -> Any:
+        return fn(*args)
+
+    return outer
+
+
+class Service:
+    """Something that can be called in several ways."""
+
+    def method(self) -> int:
+        return other(1)
+
+    @classmethod
+    def of_class(cls) -> int:
+        return other(2)
+
+    def __call__(self) -> int:
+        return self.method()
+
+
+def seen(run: Callable[[], object], *things: object) -> list[str]:
+    """Return which lines of `things` were told of, as function and distance from its beginning."""
+    told: list[str] = []
+
+    def reach(code: CodeType, line: int) -> None:
+        told.append(f"{code.co_name}+{line - code.co_firstlineno}")
+
+    with watched(codes_of(*things), reach):
+        run()
+    return told
+
+
+def test_each_line_is_told_of_each_time_it_runs() -> None:
+    """In order, those of a loop again and again, those of other functions never."""
+    lines = seen(lambda: plain([5, 6]), plain)
+    assert lines == ["plain+1", "plain+2", "plain+3", "plain+2", "plain+3", "plain+2", "plain+4"]
+
+
+def test_what_is_defined_within_is_part_of_a_function() -> None:
+    """Inner functions, generators and comprehensions are as good as its own lines."""
+    assert "inner+1" in seen(nested, nested)
+
+
+def test_coroutine_is_seen_across_its_awaits() -> None:
+    """It may be resumed as often as it likes; its def is no line of it."""
+    assert seen(lambda: asyncio.run(awaits()), awaits) == ["awaits+1", "awaits+2"]
+
+
+@pytest.mark.parametrize(
+    ("thing", "run"),
+    [
+        (decorated(other), partial(other, 1)),
+        (partial(decorated(other), 1), partial(other, 1)),
+        (Service().method, Service().method),
+        (Service.of_class, Service.of_class),
+        (Service(), Service()),
+        (Service, Service().method),
+        (sys.modules[__name__], partial(plain, [])),
+    ],
+    ids=["decorated", "partial", "method", "class method", "callable", "class", "module"],
+)
+def test_code_is_found_below_what_it_is_wrapped_in(thing: object, run: Callable[[], object]) -> None:
+    """Decorators, partial arguments, methods, classes and modules all lead to functions."""
+    assert seen(run, thing)
+
+
+@pytest.mark.parametrize("thing", [len, object(), 7], ids=["builtin", "object", "number"])
+def test_what_is_not_written_in_python_has_no_code(thing: object) -> None:
+    """Nothing is raised for it."""
+    assert codes_of(thing) == {}
+
+
+def test_what_is_raised_is_raised_in_the_line() -> None:
+    """It passes the function as if the line had raised it, and all is as before afterwards."""
+
+    def refuse(_: CodeType, line: int) -> None:
+        raise KeyError(line)
+
+    before = sys.gettrace()
+    with pytest.raises(KeyError), watched(codes_of(other), refuse):
+        other(1)
+    assert sys.gettrace() is before
+    assert other(1) == 1
+
+
+def test_other_threads_are_not_watched() -> None:
+    """A line counts where it is run by the thread that asked."""
+
+    def run() -> None:
+        thread = threading.Thread(target=other, args=(1,))
+        thread.start()
+        thread.join()
+
+    assert seen(run, other) == []
+
+
+def test_debugger_gets_its_place_back() -> None:
+    """Whoever traced before does so afterwards."""
+    frames: list[str] = []
+
+    def debugger(frame: Any, *_: object) -> None:
+        frames.append(frame.f_code.co_name)
+
+    before = sys.gettrace()
+    sys.settrace(debugger)
+    try:
+        seen(lambda: other(1), other)
+        other(2)
+    finally:
+        sys.settrace(before)
+    assert frames[-1] == "other"
