@@ -45,7 +45,20 @@ class Clients:
 
     def __init__(self) -> None:
         self.told: list[Told] = []
-        self.offered: set[JobId] = set()
+
+    def ask(self, told: Sequence[Told]) -> int:
+        """Write down what a call asks for, of which nothing is heard yet; return its place in `told`."""
+        self.told += told
+        return len(self.told) - len(told)
+
+    def hear(self, place: int, asked: int, told: Sequence[Told]) -> None:
+        """Write down what was heard, in the place of what had been asked for there: so many things."""
+        self.told[place : place + asked] = told
+
+    @property
+    def offered(self) -> set[JobId]:
+        """The jobs that clients asked to be accepted."""
+        return {told.job for told in self.told if told.kind is Kind.ENQUEUE}
 
     @property
     def accepted(self) -> set[JobId]:
@@ -123,7 +136,6 @@ class WatchedStorage(FaultyStorage):
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
         """Accept `jobs`, all or none, and return their ids in order."""
-        self._clients.offered.update(job.id for job in jobs)
 
         def told(ids: list[JobId] | None) -> Iterator[Told]:
             for place, job in enumerate(jobs):
@@ -161,10 +173,10 @@ class WatchedStorage(FaultyStorage):
 
     def _heard(self, call: Callable[[*Ts], T], told: Callable[[T | None], Iterator[Told]], *args: *Ts) -> T:
         """Make a call, and write down what came of it: until it returns, that nothing was heard."""
-        unheard, place = list(told(None)), len(self._clients.told)
-        self._clients.told += unheard
+        unheard = list(told(None))
+        place = self._clients.ask(unheard)
         answer = call(*args)
-        self._clients.told[place : place + len(unheard)] = told(answer)
+        self._clients.hear(place, len(unheard), list(told(answer)))
         return answer
 
 

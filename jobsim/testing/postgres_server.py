@@ -156,10 +156,13 @@ class PostgresServer:
             self._process.kill()
             self._await_end()
 
-    def stop(self) -> None:
-        """End it, and all connections to it; it can be started again."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """End it, and all connections to it; it can be started again.
+
+        `at_once`: without writing anything, as by PostgreSQL's immediate shutdown; it recovers at the start.
+        """
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
             self._await_end()
 
     def _await_end(self) -> None:
