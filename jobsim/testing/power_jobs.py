@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from jobsim.core.errors import StorageError
 from jobsim.core.events import Event
@@ -12,11 +12,19 @@ from jobsim.core.transitions import Kind
 from jobsim.storage.base import Storage
 from jobsim.storage.sqlite import SqliteStorage
 from jobsim.testing.invariants import check
-from jobsim.testing.power_cut import PowerCutDisk
 
 _WRITES: Final = {"enqueue", "claim", "settle", "exchange", "extend", "requeue", "cancel", "prune"}
 _BY_OPERATOR: Final = {Kind.REQUEUE, Kind.CANCEL}
 _ENDS: Final = {Kind.SUCCEED, Kind.DEAD_LETTER}
+
+
+class Notes(Protocol):
+    """Where it is noted what callers were told, such as a `PowerCutDisk`."""
+
+    notes: list[object]
+
+    def note(self, what: object, *, confirms: bool = True) -> None:
+        """Note it; what does not confirm anything is no promise."""
 
 
 class Answer(NamedTuple):
@@ -27,13 +35,13 @@ class Answer(NamedTuple):
     value: Any
 
 
-def witnessed(storage: Storage, disk: PowerCutDisk) -> Storage:
+def witnessed(storage: Storage, disk: Notes) -> Storage:
     """Return `storage`, of whose answers to calls that write `disk` takes note."""
     return cast("Storage", _Witness(storage, disk))
 
 
 class _Witness:
-    def __init__(self, storage: Storage, disk: PowerCutDisk) -> None:
+    def __init__(self, storage: Storage, disk: Notes) -> None:
         self._storage = storage
         self._disk = disk
 
@@ -61,7 +69,7 @@ class JobsKept:
     token is lower than one that was handed out; every settlement, requeue and cancellation is in the log.
     """
 
-    def __init__(self, disk: PowerCutDisk) -> None:
+    def __init__(self, disk: Notes) -> None:
         self._disk = disk
         self._found: dict[bytes, _Found] = {}
 

@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from jobsim.core.decide import Settlement
-from jobsim.core.errors import StorageBroken, StorageBusy, StorageError, StorageFull
+from jobsim.core.errors import StorageBroken, StorageBusy, StorageError, StorageFull, StorageReadOnly
 from jobsim.core.time import Duration, Instant
 from jobsim.storage import sqlite_wal
 from jobsim.storage.sqlite import SqliteStorage
@@ -70,13 +70,23 @@ def calls(storage: SqliteStorage) -> list[Callable[[], object]]:
 
 
 @pytest.mark.parametrize("which", range(6))
-@pytest.mark.parametrize("code", [apsw.SQLITE_FULL, apsw.SQLITE_IOERR_WRITE], ids=["full", "write error"])
-def test_call_is_whole_or_not_at_all(storage: SqliteStorage, disk: FaultyDisk, which: int, code: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (apsw.SQLITE_FULL, StorageFull),
+        (apsw.SQLITE_IOERR_WRITE, StorageError),
+        (apsw.SQLITE_READONLY, StorageReadOnly),
+    ],
+    ids=["full", "write error", "read-only"],
+)
+def test_call_is_whole_or_not_at_all(
+    storage: SqliteStorage, disk: FaultyDisk, which: int, code: int, error: type[StorageError]
+) -> None:
     """Where a write fails nothing of the call is kept, and the same call succeeds afterwards."""
     call = calls(storage)[which]
     before = snapshot(storage)
     disk.failing = {"write": code}
-    with pytest.raises(StorageFull if code == apsw.SQLITE_FULL else StorageError, match=r"jobs\.db"):
+    with pytest.raises(error, match=r"jobs\.db"):
         call()
     assert snapshot(storage) == before
     disk.failing = {}
