@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 from jobsim.core.errors import ConfigError, NotFound
 from jobsim.core.job import DEFAULT_QUEUE, Conflict, Job, JobId
 from jobsim.core.limits import Limit
-from jobsim.core.time import DurationLike
+from jobsim.core.time import DurationLike, duration
 from jobsim.live.acceptance import accept
 from jobsim.live.calls import Call, call_of, calls_of, in_batches
 from jobsim.live.declarations import UNKNOWN, Declarations
@@ -21,6 +21,7 @@ from jobsim.live.payload import SIZE_LIMIT, encode
 from jobsim.live.periodic import check_kept
 from jobsim.live.placement import Attempts, Options, Placement, check_kind, check_queue
 from jobsim.live.stores import Address, Presence
+from jobsim.live.waiting import reach
 from jobsim.live.worker import LiveWorker, WorkerOptions, checked_concurrency
 from jobsim.storage.base import Storage
 from jobsim.worker.settings import WorkerSettings
@@ -207,6 +208,14 @@ class Queue(Declarations, Observable):
             yield
         finally:
             self._presences[pid] = before
+
+    def wait_for_database(self, within: DurationLike = "1m") -> None:
+        """Open the store; where its server does not answer yet, try again and again, and log that.
+
+        Raises:
+            StorageError: it does not answer `within` that time, or cannot be used.
+        """
+        reach(lambda: self.storage, duration(within, "within"))
 
     def worker(
         self,

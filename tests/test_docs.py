@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 from matplotlib import pyplot as plt
+from typer.main import get_command
 
 import jobsim
 from jobsim import Scenario
+from jobsim.cli.app import app
+from jobsim.cli.config import Config
 from jobsim.models import Server, StorageModel, Workers
 
 ROOT = Path(__file__).parents[1]
@@ -180,6 +183,17 @@ def test_toml_of_expectations_is_what_a_scenario_takes() -> None:
     """The table of the page on the lab is read, one expectation a line."""
     [table] = blocks(ROOT / "docs" / "lab.md", "toml")
     assert len(Scenario.from_text(WORLD + table).expect) == len(table.splitlines()) - 1
+
+
+def test_toml_of_options_is_what_commands_take(tmp_path: Path) -> None:
+    """The file of the page on operating is read, and every key in it is used."""
+    [text] = blocks(ROOT / "docs" / "operating.md", "toml")
+    file = tmp_path / "jobsim.toml"
+    file.write_text(text, encoding="utf-8")
+    config = Config.of(file, get_command(app))
+    assert config is not None
+    assert config.defaults["worker"]["shutdown_timeout"] == "60s"
+    assert len(set(config.keys.values())) == text.count(" = ")
 
 
 def test_toml_of_a_policy_is_its_python() -> None:

@@ -47,6 +47,11 @@ ShutdownTimeout = Annotated[
     Duration | None, wait("--shutdown-timeout", help="How long running jobs may go on once told to stop.")
 ]
 
+WaitForDatabase = Annotated[
+    Duration,
+    wait("--wait-for-database", help="How long to wait, at the start, for a server that does not answer."),
+]
+
 LogLevel = Annotated[
     Level, option("--log-level", metavar="LEVEL", help="debug, info, warning or error; on stderr.")
 ]
@@ -86,6 +91,7 @@ def worker(  # noqa: PLR0913  # each is an option of its own
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
     metrics: Metrics = None,
+    wait_for_database: WaitForDatabase = Duration(60 * SECOND),  # noqa: B008  # it is a number
 ) -> None:
     """Run the jobs of an app's queue until stopped.
 
@@ -112,6 +118,7 @@ def worker(  # noqa: PLR0913  # each is an option of its own
         "shutdown_timeout": shutdown_timeout,
     }
     with queue, usage(), metrics_served(queue, metrics) as address:
+        queue.wait_for_database(wait_for_database)
         live = queue.worker(
             burst=burst, **{name: value for name, value in chosen.items() if value is not None}
         )

@@ -138,6 +138,11 @@ class HandlerExecutor:
             run, outcome = reports.popleft()
             run.end(outcome)
 
+    @property
+    def busy(self) -> int:
+        """How many handlers are at work, wanted or not."""
+        return self._slots - self._free
+
     def ended(self, run: "_Run") -> None:
         """Take note that a handler has returned, wanted or not."""
         self._free += 1

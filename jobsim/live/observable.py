@@ -48,7 +48,7 @@ class Observable(ABC):
         from jobsim.live.prometheus import PrometheusMetrics
 
         here = self._here
-        self.subscribe(PrometheusMetrics(registry, here.beside, here.telemetry))
+        self.subscribe(PrometheusMetrics(registry, here.beside, here.telemetry, lambda: here.workers))
 
     def trace(self, provider: "TracerProvider | None" = None) -> None:
         """Record OpenTelemetry spans: of what is enqueued from now on, and of attempts by workers that start.

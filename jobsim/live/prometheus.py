@@ -3,6 +3,8 @@
 No label has an unbounded number of values: none is a job's id, a worker's name or an error's text.
 """
 
+import threading
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from jobsim.core.decide import LOST
 from jobsim.core.errors import StorageError
-from jobsim.core.time import SECOND
+from jobsim.core.time import MILLISECOND, SECOND, Duration, Instant
 from jobsim.core.transitions import Kind
 from jobsim.live.stores import present
 from jobsim.live.telemetry import (
@@ -26,6 +28,8 @@ from jobsim.live.telemetry import (
     Telemetry,
     TelemetryEvent,
 )
+from jobsim.live.worker import LiveWorker
+from jobsim.runtime.live import elapsed
 from jobsim.storage.base import Storage
 
 LOOPBACK: Final = "127.0.0.1"
@@ -35,6 +39,12 @@ _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 
 _WAITS: Final = (*_DURATIONS, 7_200, 43_200)
 
+_QUICK: Final = Duration(50 * MILLISECOND)
+"""A look at the store that took no longer is made for every scrape."""
+
+_REST: Final = 20
+"""After one that took longer, how many times as long there is none: looking takes 5 % of the time at most."""
+
 Look = Callable[[], AbstractContextManager[Storage]]
 """Gives the store for a look at it that may take long."""
 
@@ -42,7 +52,13 @@ Look = Callable[[], AbstractContextManager[Storage]]
 class PrometheusMetrics:
     """A subscriber that counts what it is told, and has a look at the store, by `look`, at each scrape."""
 
-    def __init__(self, registry: CollectorRegistry, look: Look, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        look: Look,
+        telemetry: Telemetry,
+        workers: Callable[[], Iterable[object]] = tuple,
+    ) -> None:
         def counter(name: str, about: str, *labels: str) -> Counter:
             return Counter(f"jobsim_{name}", about, labels, registry=registry)
 
@@ -75,6 +91,7 @@ class PrometheusMetrics:
             "job_wait", "From a job's enqueue, delay included, to its first claim.", _WAITS, *where
         )
         self._delays = histogram("retry_delay", "How long retries were put off.", _WAITS, *where)
+        registry.register(_Workers(workers))
         registry.register(_Standing(look, telemetry))
 
     def __call__(self, event: TelemetryEvent) -> None:
@@ -112,12 +129,41 @@ class PrometheusMetrics:
             self._dead.labels(*where, decision.why.reason).inc()
 
 
-class _Standing(Collector):
-    """How the store stands, looked at anew for each scrape."""
+class _Workers(Collector):
+    """What the workers of this process have to do."""
 
-    def __init__(self, look: Look, telemetry: Telemetry) -> None:
+    def __init__(self, workers: Callable[[], Iterable[object]]) -> None:
+        self._workers = workers
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing, as the store's does."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        working = [worker for worker in self._workers() if isinstance(worker, LiveWorker) and worker.working]
+        serving = Counts((queue,) for worker in working for queue in worker.settings.queues)
+        slots = sum(worker.settings.slots for worker in working)
+        yield _gauge("workers", "Workers of this process that serve a queue.", ("queue",), serving)
+        yield _gauge("worker_slots", "How many handlers they may run at a time.", (), {(): slots})
+        busy = sum(worker.busy for worker in working)
+        yield _gauge("workers_busy", "How many handlers they run.", (), {(): busy})
+
+
+class _Standing(Collector):
+    """How the store stands, looked at for a scrape.
+
+    A look counts all jobs. One that took long serves the scrapes that come soon after it, so that looking
+    takes no more than a small share of the time, however often that is asked for.
+    """
+
+    def __init__(self, look: Look, telemetry: Telemetry, elapsed: Callable[[], Instant] = elapsed) -> None:
         self._look = look
         self._telemetry = telemetry
+        self._elapsed = elapsed
+        self._lock = threading.Lock()
+        self._found: list[Metric] = []
+        self._seen = self._again = Instant(0)
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: to be registered, it need not look."""
@@ -131,14 +177,27 @@ class _Standing(Collector):
         )
         dropped.add_metric((), self._telemetry.dropped)
         yield dropped
-        try:
-            found = list(self._found())
-        except StorageError:
-            found = []
+        with self._lock:
+            found, age = self._fresh()
         yield _gauge("store_up", "Whether the store could be looked at.", (), {(): bool(found)})
+        if found:
+            yield _gauge("store_age_seconds", "How long ago that was.", (), {(): age / SECOND})
         yield from found
 
-    def _found(self) -> Iterator[Metric]:
+    def _fresh(self) -> tuple[list[Metric], Duration]:
+        """Return what was found at the last look that is young enough, and how old that is."""
+        began = self._elapsed()
+        if not self._found or began >= self._again:
+            try:
+                self._found = list(self._seen_now())
+            except StorageError:
+                self._found = []
+            self._seen = self._elapsed()
+            took = self._seen - began
+            self._again = Instant(self._seen + (_REST * took if took > _QUICK else 0))
+        return self._found, Duration(self._elapsed() - self._seen)
+
+    def _seen_now(self) -> Iterator[Metric]:
         with self._look() as store:
             depths, paused, now = store.depths(), store.paused(), present(store)
         jobs = {

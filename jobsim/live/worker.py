@@ -101,6 +101,7 @@ class LiveWorker:
         self._ended = threading.Event()
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._executor: HandlerExecutor | None = None
         self._worker: Worker | None = None
         self._bell: LiveSignal | None = None
         self._stopping = False
@@ -159,6 +160,16 @@ class LiveWorker:
         """Whether running attempts were given back instead of waited for."""
         return self._at_once
 
+    @property
+    def busy(self) -> int:
+        """How many of its handlers are at work, those included that overran their time."""
+        return 0 if self._executor is None else self._executor.busy
+
+    @property
+    def working(self) -> bool:
+        """Whether it was started, and has not ended."""
+        return self._thread.ident is not None and not self._ended.is_set()
+
     def ring(self, count: int) -> None:
         """Say that `count` jobs were enqueued; from any thread."""
         if self._bell is not None:
@@ -179,7 +190,7 @@ class LiveWorker:
     async def _engine(self) -> None:
         runtime = LiveRuntime() if self._clock is None else LiveRuntime(self._clock.now)
         executor = HandlerExecutor(runtime, self._handlers, self.settings.slots, self._tracer)
-        self.tally = executor.tally
+        self.tally, self._executor = executor.tally, executor
         self._bell = runtime.signal()
         engine: tuple[Storage, Executor] = self._storage, executor
         if self._telemetry:

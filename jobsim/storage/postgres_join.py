@@ -18,12 +18,12 @@ from psycopg.types.bool import BoolBinaryLoader
 from psycopg.types.numeric import Int8BinaryLoader, Int8Dumper
 from psycopg.types.string import ByteaBinaryLoader, StrDumper, TextBinaryLoader
 
-from jobsim.core.errors import ConfigError, StorageError
+from jobsim.core.errors import ConfigError, StorageBusy, StorageError
 from jobsim.core.job import JobId, NewJob
 from jobsim.core.time import Instant
 from jobsim.storage import postgres_enqueue
 from jobsim.storage.base import outdated
-from jobsim.storage.postgres_errors import NATIVE, explained
+from jobsim.storage.postgres_errors import NATIVE, explained, said, undone
 from jobsim.storage.postgres_names import Names
 from jobsim.storage.postgres_schema import checked
 from jobsim.storage.postgres_session import Cursor
@@ -160,5 +160,10 @@ class _Joined:
             return StorageError(
                 f"{self._where} does not hold jobsim's tables; see that the names are right; "
                 f"a worker makes them, and so does a job enqueued without connection="
+            )
+        if undone(error):
+            return StorageBusy(
+                f"{self._where}: others were in the way ({said(error)}); nothing of the call was kept: "
+                f"roll the transaction back, and do all of it again"
             )
         return explained(error, self._where)

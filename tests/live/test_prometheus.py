@@ -1,7 +1,7 @@
 """What the metrics say, against what was told and what is in the store."""
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -11,7 +11,7 @@ from jobsim.core.decide import SUCCESS, Decision, Why
 from jobsim.core.job import JobId, Lease, WorkerId
 from jobsim.core.time import MILLISECOND, SECOND, Duration, Instant
 from jobsim.core.transitions import Kind
-from jobsim.live.prometheus import PrometheusMetrics
+from jobsim.live.prometheus import PrometheusMetrics, _Standing
 from jobsim.live.stores import Presence
 from jobsim.live.telemetry import (
     AttemptClaimed,
@@ -150,6 +150,31 @@ def test_a_scrape_while_the_store_fails_says_so(lease: MakeLease) -> None:
     assert registry.get_sample_value("jobsim_attempts_total", {**WORK, "outcome": "succeeded"}) == 1
 
 
+def test_a_look_that_takes_long_serves_later_scrapes(scene: Scene) -> None:
+    """It is not made again before twenty times as long has passed, and how old it is is told."""
+    time, takes, looks = [0], [SECOND], [0]
+
+    @contextmanager
+    def look() -> Iterator[MemoryStorage]:
+        looks[0] += 1
+        time[0] += takes[0]
+        yield scene.store
+
+    standing = _Standing(look, scene.telemetry, lambda: Instant(time[0]))
+
+    def scrape() -> float:
+        found = {metric.name: metric for metric in standing.collect()}
+        return float(found["jobsim_store_age_seconds"].samples[0].value)
+
+    assert [scrape(), looks[0]] == [0, 1]
+    time[0] += 19 * SECOND
+    assert [scrape(), looks[0]] == [19, 1]
+    time[0] += SECOND
+    takes[0] = 50 * MILLISECOND
+    assert [scrape(), looks[0]] == [0, 2]
+    assert [scrape(), looks[0]] == [0, 3]
+
+
 def test_no_label_is_unbounded(scene: Scene, lease: MakeLease) -> None:
     """Neither a job's id nor its error nor a worker's name is to be found in a scrape."""
     scene.tell(
@@ -160,6 +185,29 @@ def test_no_label_is_unbounded(scene: Scene, lease: MakeLease) -> None:
     text = generate_latest(scene.registry).decode()
     for value in (str(JobId(77)), "ValueError", "host:1:aa", "4711"):
         assert value not in text
+
+
+@pytest.mark.live
+def test_workers_are_counted_while_they_work() -> None:
+    """How many serve each queue, how many handlers they may run, and how many they do."""
+    registry = CollectorRegistry()
+    said = dict[str, float | None]()
+
+    def scrape() -> None:
+        value = registry.get_sample_value
+        said.update(
+            workers=value("jobsim_workers", {"queue": "default"}),
+            slots=value("jobsim_worker_slots"),
+            busy=value("jobsim_workers_busy"),
+        )
+
+    with Queue(MemoryStorage()) as queue:
+        queue.export_metrics(registry)
+        queue.job(name="work")(scrape).enqueue()
+        queue.run_worker(burst=True, concurrency=3)
+        assert said == {"workers": 1, "slots": 3, "busy": 1}
+        scrape()
+        assert said == {"workers": None, "slots": 0, "busy": 0}
 
 
 @pytest.mark.live

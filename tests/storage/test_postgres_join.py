@@ -11,7 +11,7 @@ from psycopg.adapt import Loader
 from psycopg.rows import dict_row
 from psycopg.types.string import StrDumper
 
-from jobsim.core.errors import ConfigError, KeyTaken, StorageError
+from jobsim.core.errors import ConfigError, KeyTaken, StorageBusy, StorageError
 from jobsim.core.job import Conflict, NewJob, State
 from jobsim.core.limits import By, Limit, Scope
 from jobsim.core.time import SECOND, Duration
@@ -218,3 +218,30 @@ def test_schema_must_be_there_and_be_ours(own: Connection, storage: PostgresStor
     assert enqueue(own, storage.schema, [new(1)], at(0)) == [job_id(1)]
     own.rollback()
     assert enqueue(own, storage.schema, [], BEGAN) == []
+
+
+def test_victim_of_a_deadlock_is_told_to_do_it_all_again(
+    own: Connection, postgres: str, storage: PostgresStorage
+) -> None:
+    """Of two transactions that wait for each other one is ended, with advice that helps."""
+    with psycopg.connect(postgres) as other, ThreadPoolExecutor(2) as threads:
+        for connection, number, key in ((own, 1, "a"), (other, 2, "b")):
+            connection.execute("SET LOCAL deadlock_timeout = '50ms'")
+            enqueue(connection, storage.schema, [new(number, unique_key=key)], BEGAN)
+
+        def cross(connection: Connection, number: int, key: str) -> StorageBusy | None:
+            try:
+                enqueue(connection, storage.schema, [new(number, unique_key=key)], BEGAN)
+            except StorageBusy as error:
+                connection.rollback()
+                return error
+            connection.commit()
+            return None
+
+        crossed = threads.map(cross, (own, other), (3, 4), ("b", "a"))
+        [victim] = [error for error in crossed if error is not None]
+        assert "deadlock detected" in str(victim)
+        assert "roll the transaction back, and do all of it again" in str(victim)
+    keys = {job.unique_key for job in storage.find()}
+    assert keys == {"a", "b"}
+    assert enqueue(own, storage.schema, [new(5, unique_key="c")], BEGAN) == [job_id(5)]
