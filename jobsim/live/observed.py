@@ -20,7 +20,9 @@ from jobsim.live.telemetry import (
     LeaseLost,
     StorageFailed,
     Telemetry,
+    briefly,
     enqueued,
+    in_brief,
 )
 from jobsim.storage.base import Storage
 from jobsim.worker.executor import Executor
@@ -119,7 +121,7 @@ class _Observed:
         settled, leases, _ = told
         self._ended(settlements, settled, now)
         for each in leases:
-            self._telemetry.tell(AttemptClaimed(now, each))
+            self._telemetry.tell(AttemptClaimed(now, briefly(each)))
         return told
 
     def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
@@ -133,7 +135,7 @@ class _Observed:
         kept = self._made("extend", self._storage.extend, leases, until, now)
         for lease in leases:
             if lease.id not in kept:
-                self._telemetry.tell(LeaseLost(now, lease))
+                self._telemetry.tell(LeaseLost(now, briefly(lease)))
         return kept
 
     def _ended(self, settlements: Sequence[Settlement], settled: Sequence[bool], now: Instant) -> None:
@@ -142,7 +144,8 @@ class _Observed:
             took = self._times.pop((lease.key, lease.token), None)
             if kept and decision.kind is Kind.RETRY and any(scope in guarded for scope in _scopes(lease)):
                 decision = self._as_written(lease, decision)  # noqa: PLW2901  # it stands for that
-            self._telemetry.tell(AttemptEnded(now, self._worker, lease, decision, took, kept))
+            about = briefly(lease), in_brief(decision)
+            self._telemetry.tell(AttemptEnded(now, self._worker, *about, took, kept))
 
     def _guarded(self, settlements: Sequence[Settlement]) -> Collection[Scope]:
         """Return the scopes whose budgets and breakers have had a say about retries among `settlements`."""

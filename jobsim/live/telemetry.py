@@ -1,6 +1,8 @@
 """What enqueuers and workers of this process do, told to subscribers, who can neither stop nor slow them."""
 
+import atexit
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -13,6 +15,12 @@ from jobsim.core.time import Duration, Instant
 
 BACKLOG: Final = 10_000
 """How many events wait for one subscriber; what comes then, it is not told."""
+
+LONGEST: Final = 10_000
+"""How many characters payloads and results may have that subscribers are told; many events may wait."""
+
+LAST_WORDS_S: Final = 2.0
+"""How long the end of a worker, a queue or the interpreter waits for those who are told of it."""
 
 _log: Final = logging.getLogger("jobsim.telemetry")
 
@@ -84,6 +92,16 @@ def enqueued(jobs: Sequence[NewJob], ids: Sequence[JobId], now: Instant) -> Iter
         yield JobsEnqueued(now, kind, queue, tuple(job.id for job in some))
 
 
+def briefly(lease: Lease) -> Lease:
+    """Return `lease` without a payload that is too long to wait for a subscriber."""
+    return lease._replace(payload="") if len(lease.payload) > LONGEST else lease
+
+
+def in_brief(decision: Decision) -> Decision:
+    """Return `decision` without a result that is too long."""
+    return decision._replace(result=None) if len(decision.result or "") > LONGEST else decision
+
+
 class Telemetry:
     """Tells subscribers what happens, each in a thread of its own, in order; false while there are none."""
 
@@ -91,6 +109,7 @@ class Telemetry:
         self._backlog = backlog
         self._deliveries: tuple[_Delivery, ...] = ()
         self._lock = threading.Lock()
+        self._pid = os.getpid()
 
     def __bool__(self) -> bool:
         return bool(self._deliveries)
@@ -98,6 +117,8 @@ class Telemetry:
     def add(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` from now on; once, however often it is added."""
         with self._lock:
+            if not self._deliveries:
+                atexit.register(self._last_words)
             if all(delivery.subscriber != subscriber for delivery in self._deliveries):
                 self._deliveries = (*self._deliveries, _Delivery(subscriber, self._backlog))
 
@@ -112,11 +133,17 @@ class Telemetry:
         return all(mark.wait(patience_s) for mark in marks)
 
     def close(self) -> None:
-        """Tell nobody anything any more."""
+        """Tell nobody anything any more; those who do not hang are told what was before."""
+        self.flush(LAST_WORDS_S)
+        atexit.unregister(self._last_words)
         with self._lock:
             deliveries, self._deliveries = self._deliveries, ()
         for delivery in deliveries:
             delivery.end()
+
+    def _last_words(self) -> None:
+        if self._pid == os.getpid():  # a fork has none of the threads that tell
+            self.flush(LAST_WORDS_S)
 
     @property
     def dropped(self) -> int:
@@ -166,7 +193,7 @@ class _Delivery:
     def _tell(self, event: TelemetryEvent) -> None:
         try:
             self.subscriber(event)
-        except Exception:  # noqa: BLE001  # whatever it raises, the next event is told
+        except BaseException:  # noqa: BLE001  # whatever it raises, be it SystemExit, the next event is told
             if not self._failed:
                 self._failed = True
                 _log.warning(

@@ -24,7 +24,7 @@ from jobsim.live.executor import HandlerExecutor, Handlers
 from jobsim.live.limits import put_in_force
 from jobsim.live.news import attend
 from jobsim.live.observed import observed
-from jobsim.live.telemetry import Telemetry
+from jobsim.live.telemetry import LAST_WORDS_S, Telemetry
 from jobsim.live.tracing import Tracer
 from jobsim.runtime.clock import ServerClock
 from jobsim.runtime.live import LiveRuntime, LiveSignal
@@ -37,9 +37,6 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 _LAST_WAIT_S: Final = 10.0
 """How long the end of a queue, or of the interpreter, waits for a worker to give back what it runs."""
-
-_LAST_WORDS_S: Final = 2.0
-"""How long the end of a worker waits for those who are told of it."""
 
 _log: Final = logging.getLogger("jobsim.worker")
 
@@ -182,7 +179,7 @@ class LiveWorker:
             self._error = error
         finally:
             atexit.unregister(self.end)
-            self._telemetry.flush(_LAST_WORDS_S)
+            self._telemetry.flush(LAST_WORDS_S)
             if self._tracer is not None:
                 self._tracer.finish()
             self._ended.set()

@@ -1,14 +1,28 @@
 """Who is told what goes on, and whom a bad subscriber harms: nobody."""
 
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from jobsim.core.decide import SUCCESS
 from jobsim.core.job import Conflict, JobId, NewJob
 from jobsim.core.time import Instant
-from jobsim.live.telemetry import JobsEnqueued, Telemetry, TelemetryEvent, enqueued
+from jobsim.live.telemetry import (
+    LONGEST,
+    JobsEnqueued,
+    Telemetry,
+    TelemetryEvent,
+    briefly,
+    enqueued,
+    in_brief,
+)
+from tests.core.values import LEASE
 
 PATIENCE_S = 60.0
 
@@ -79,6 +93,59 @@ def test_a_subscriber_that_raises_is_told_of_the_next_event(
     (record,) = caplog.records
     assert "failed" in record.message
     assert "no such label" in caplog.text
+
+
+def test_a_subscriber_that_would_exit_is_told_of_the_next_event(telemetry: Telemetry) -> None:
+    """What ends a program elsewhere ends neither the process nor the telling."""
+    heard: list[TelemetryEvent] = []
+
+    def leave(event: TelemetryEvent) -> None:
+        heard.append(event)
+        raise SystemExit(1)
+
+    telemetry.add(leave)
+    for number in range(2):
+        telemetry.tell(event(number))
+        assert telemetry.flush(PATIENCE_S)
+    assert heard == [event(0), event(1)]
+
+
+def test_the_end_is_told_of(telemetry: Telemetry) -> None:
+    """Who closes a queue has its subscribers told of all before; of what comes later, nobody is."""
+    heard: list[TelemetryEvent] = []
+    telemetry.add(heard.append)
+    telemetry.tell(event(1))
+    telemetry.close()
+    telemetry.tell(event(2))
+    assert heard == [event(1)]
+
+
+@pytest.mark.live
+def test_a_script_that_ends_has_told_everything(tmp_path: Path) -> None:
+    """What a process enqueues just before its end is told, though nothing was closed."""
+    script = (
+        "import jobsim, pathlib\n"
+        "queue = jobsim.Queue('sqlite://')\n"
+        "queue.subscribe(lambda event: pathlib.Path(event.kind).touch())\n"
+        "for n in range(3): queue.enqueue(f'kind{n}')\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+    )
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["kind0", "kind1", "kind2"]
+
+
+def test_events_are_small() -> None:
+    """Many of them may wait: what is long of a payload and a result does not."""
+    long, short = "x" * (LONGEST + 1), "x" * LONGEST
+    lease = LEASE._replace(payload=long, headers="{}")
+    assert briefly(lease) == lease._replace(payload="")
+    assert in_brief(SUCCESS._replace(result=long)) == SUCCESS
+    same = LEASE._replace(payload=short), SUCCESS._replace(result=short)
+    assert (briefly(same[0]), in_brief(same[1])) == same
 
 
 def test_a_subscriber_that_is_too_slow_misses_events(
