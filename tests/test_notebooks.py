@@ -71,6 +71,14 @@ def test_notebook_is_kept_as_it_ran(path: Path) -> None:
 
 
 @notebook
+def test_every_figure_is_seen(path: Path) -> None:
+    """No cell shows a figure by its name alone."""
+    for cell in cells(path):
+        kinds = dict(shown(cell))
+        assert not kinds.get("text/plain", "").startswith("<Figure") or PICTURE in kinds
+
+
+@notebook
 def test_pictures_are_small(path: Path) -> None:
     """There are pictures, and none of them makes the clone heavy."""
     sizes = [len(b64decode(data)) for cell in cells(path) for kind, data in shown(cell) if kind == PICTURE]

@@ -86,6 +86,15 @@ class ComparisonPlots:
         return figure
 
 
+def shown(figure: Figure) -> Figure:
+    """Return `figure`, which pyplot has not made, once a notebook knows how to show such.
+
+    IPython learns it when pyplot makes its first figure.
+    """
+    plt.close(plt.figure())
+    return figure
+
+
 def _axes(ax: Axes | None) -> Axes:
     """Return `ax`, or the axes of a new figure of pyplot, so that a notebook shows it."""
     return plt.subplots(figsize=plots.SINGLE_INCHES, layout="constrained")[1] if ax is None else ax

@@ -13,6 +13,7 @@ from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
 from jobsim.sim.comparison import source_of
 from jobsim.sim.matrix import Matrix, readable
+from jobsim.sim.pictures import shown
 from jobsim.sim.scenario import Scenario
 
 
@@ -191,4 +192,4 @@ class SweepPlots:
 
     def overview(self, ci: float = 0.95) -> Figure:
         """Draw dead letters, latency and attempts over the first key."""
-        return sweeps.overview(self._runs, self._keys, ci)
+        return shown(sweeps.overview(self._runs, self._keys, ci))

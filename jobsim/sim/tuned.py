@@ -8,13 +8,15 @@ import pandas as pd
 
 from jobsim.analysis import report
 from jobsim.analysis.measures import MEASURES
+from jobsim.analysis.statistics import Interval
 from jobsim.analysis.summary import interval
-from jobsim.analysis.wording import with_unit
+from jobsim.analysis.wording import heading, in_text, with_unit
 from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
 from jobsim.sim.comparison import Comparison
 from jobsim.sim.space import Goal
 
+_SHOWN: Final = 10
 TUNED: Final = "tuned"
 """The label of the policy that was found."""
 
@@ -122,5 +124,9 @@ class Tuned:
     def _repr_html_(self) -> str:
         facts = {"objective": self.goal.objective, "trials": len(self.tried), "confirmed": self.confirmed}
         best = self.trials.sort_values(["kept", "objective"], ascending=[False, not self.goal.upwards])
-        shown = best.head(10).set_index("policy")
-        return report.card("A policy tuned", facts, self.verdict(), shown)
+        shown = best.head(_SHOWN).drop(columns=["objective", "low", "high", "kept", "policy"])
+        told = [self.tried[number] for number in shown.index]
+        found = [Interval(one.objective, one.low, one.high, 0) for one in told]
+        shown[heading(self.goal.objective)] = [in_text(self.goal.objective, one) for one in found]
+        shown["constraint"] = ["kept" if one.kept else "not kept" for one in told]
+        return report.card("A policy tuned", facts, self.verdict(), shown.rename_axis("trial"))

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, assert_never
+from warnings import catch_warnings, simplefilter
 
 from jobsim.analysis.summary import interval
 from jobsim.core.errors import ConfigError
@@ -118,7 +119,9 @@ def _drawn(trial: "optuna.Trial", space: Space) -> dict[str, object]:
 def _quiet_optuna() -> Iterator[Any]:
     """Give optuna, which says no more than warnings meanwhile."""
     try:
-        optuna = import_module("optuna")
+        with catch_warnings():
+            simplefilter("ignore")  # in a notebook without ipywidgets its tqdm would warn
+            optuna = import_module("optuna")
     except ImportError as error:
         raise ConfigError(f"tune needs optuna ({error}); run: pip install 'jobsim[lab]'") from None
     level = optuna.logging.get_verbosity()

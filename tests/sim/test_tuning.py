@@ -1,7 +1,9 @@
 """Tuning: the space as people write it, the constraint by its limit, the winner on runs it never saw."""
 
 import sys
+import warnings
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -114,7 +116,28 @@ def test_tune_tells_what_it_found(tuned: Tuned) -> None:
     assert tuned.verdict().startswith(f"Of {len(tuned.trials)} policies tried, ")
     assert "keep dead_letter_rate below 2 %" in tuned.verdict()
     assert "start has attempts per job" in tuned.verdict()
-    assert "A policy tuned" in tuned._repr_html_()
+
+
+def test_tune_has_a_card_of_the_best_it_tried(tuned: Tuned) -> None:
+    """Rows are the best trials, with their values, their objective with its interval, and the constraint."""
+    card = tuned._repr_html_()
+    best = tuned.trials[tuned.trials["kept"]].sort_values("objective").iloc[0]
+    assert "A policy tuned" in card
+    assert "attempts per job</th><th>constraint" in card
+    assert f'<tr><th scope="row">{best.name}</th><td>{best["max_attempts"]}</td>' in card
+    assert card.count("<tr>") <= 11
+    assert f"{best['objective']:.2f}"[:4] in card
+
+
+def test_tune_does_not_pass_on_what_an_import_warns_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a notebook without widgets optuna's progress bar would warn."""
+
+    def warns(name: str) -> object:
+        warnings.warn("IProgress not found", UserWarning, stacklevel=1)
+        return import_module(name)
+
+    monkeypatch.setattr("jobsim.sim.tuning.import_module", warns)
+    tune(SCENARIO, SPACE, policy=START, trials=1, replications=1, progress=False)
 
 
 def test_tune_says_that_nothing_keeps_the_constraint() -> None:

@@ -58,6 +58,9 @@ class Fit:
     window: Window
     remarks: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"Fit({self.scenario.name!r}, kinds={[kind.record.kind for kind in self.kinds]})"
+
     def summary(self) -> pd.DataFrame:
         """Return a row for each thing fitted: `kind`, `part`, `data`, `chosen`, `distance` and `others`.
 
@@ -72,6 +75,17 @@ class Fit:
         rows.append(("", "workers", self.workers.seen, chosen, np.nan, ""))
         return pd.DataFrame(rows, columns=["kind", "part", "data", "chosen", "distance", "others"])
 
+    def _repr_html_(self) -> str:
+        from jobsim.analysis.report import card
+
+        facts = {"scenario": self.scenario.name, "length": Duration(self.window.ended - self.window.began)}
+        shown = self.summary().set_index("kind").drop(columns="others")
+        shown["distance"] = ["" if np.isnan(one) else f"{one:.3f}" for one in shown["distance"]]
+        return card("A scenario fitted", facts, self._said(), shown)
+
+    def _said(self) -> str:
+        return " ".join(f"{remark[0].upper()}{remark[1:]}." for remark in self.remarks)
+
     def plot(self, kinds: Iterable[str] | None = None) -> "Figure":
         """Draw a row for each of `kinds` (`None`: the six with most attempts): each fit against its data.
 
@@ -79,8 +93,9 @@ class Fit:
             ConfigError: there is no such kind.
         """
         from jobsim.sim.history.pictures import draw
+        from jobsim.sim.pictures import shown
 
-        return draw(self, kinds)
+        return shown(draw(self, kinds))
 
 
 def fit_history(

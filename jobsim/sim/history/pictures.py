@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
 
+from jobsim.analysis.wording import time_text
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.streams import Streams
 from jobsim.core.time import SECOND
@@ -83,9 +85,13 @@ def service(kind: "KindFit", ax: Axes) -> Axes:
     drawn = [max(fit.model.draw(float(u)) / SECOND, 1e-6) for u in places]
     ax.plot(drawn, places, color=_LINE, label="fit")
     ax.set_xscale("log")
+    few = (1, 2, 5) if drawn[-1] < 30 * drawn[0] else (1,)
+    ax.xaxis.set_major_locator(LogLocator(subs=few, numticks=6))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: time_text(seconds)))
+    ax.minorticks_off()
     distance = "" if np.isnan(fit.distance) else f", distance {fit.distance:.3f}"
     ax.set_title(f"service, {fit.chosen}{distance}", fontsize="small")
-    ax.set_xlabel("service time, s", fontsize="small")
+    ax.set_xlabel("service time", fontsize="small")
     ax.set_ylabel("share of attempts", fontsize="small")
     return _dressed(ax)
 

@@ -180,6 +180,16 @@ def test_summary_names_every_fit_with_its_distance(fit: Fit) -> None:
     assert any("slots" in remark for remark in fit.remarks)
 
 
+def test_fit_has_a_card_with_what_is_to_be_known_of_it(fit: Fit) -> None:
+    """Its parts are rows, and its remarks are sentences."""
+    card = fit._repr_html_()
+    assert fit.scenario.name in card
+    assert card.count("<tr>") == 1 + len(fit.summary())
+    assert "nan" not in card
+    assert repr(fit) == f"Fit({fit.scenario.name!r}, kinds={[kind.record.kind for kind in fit.kinds]})"
+    assert "Workers may have had more slots than were ever in use" in card
+
+
 def test_plot_shows_each_kind_beside_its_data(fit: Fit) -> None:
     """A row a kind: arrivals, service times, failures; each with the data and the fit."""
     figure = fit.plot()
