@@ -113,6 +113,32 @@ def test_idempotent_handler_passes_on_every_store_asked_for(pytester: pytest.Pyt
     result.stdout.fnmatch_lines(["jobsim: crashes tried: 24, in tests: 2"])
 
 
+def test_test_may_be_a_method_and_have_fixtures_of_its_own(pytester: pytest.Pytester) -> None:
+    """It may even have one called app; ``tmp_path`` is empty in each run, and a skip skips the test."""
+    pytester.makepyfile(
+        f"""{CHARGE}
+    @pytest.fixture
+    def app():
+        return "flask"
+
+    class TestAll:
+        @crash_everywhere(points=["handler:*"])
+        def test_one(self, jobsim_app, app, request, subtests, tmp_path):
+            assert (app, request.node.name) == ("flask", "test_one")
+            (tmp_path / "mine").mkdir()
+            with subtests.test("inner"):
+                prove(jobsim_app, charge_once)
+
+        @crash_everywhere()
+        def test_two(self, jobsim_app):
+            pytest.skip("not today")
+"""
+    )
+    result = run(pytester)
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["jobsim: crashes tried: 2, in tests: 1"])
+
+
 def test_crashes_are_reported_under_xdist(pytester: pytest.Pytester) -> None:
     """Subtests, notes and the summary come from the processes that ran them."""
     pytest.importorskip("xdist")

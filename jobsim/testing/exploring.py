@@ -19,6 +19,7 @@ from jobsim.testing.killing import KillingInjector
 from jobsim.testing.lines import codes_of
 from jobsim.testing.options import STORAGES, Options, check_storage, in_force
 from jobsim.testing.points import Act, Plan, Point, Strike, Token, told
+from jobsim.testing.venue import check_shared
 
 Body = Callable[[App], object]
 """A test: it makes its world anew at each call, and asserts on it."""
@@ -127,6 +128,8 @@ class Explorer:
             self._play(body, token)
             return
         storages = self.crashes.storage or self.options.storages
+        if self.crashes.mode is Mode.KILL:
+            check_shared(storages)
         for storage in storages:
             where = f" on {storage}" if len(storages) > 1 else ""
             self._explore(body, storage, _reporting(report, where))

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import count
@@ -41,12 +41,9 @@ def place(venue: Venue, dsn: str, *, shared: bool) -> Iterator[Address | Storage
     Raises:
         ConfigError: no other process can reach it.
     """
+    if shared:
+        check_shared([venue])
     match venue:
-        case Venue.MEMORY if shared:
-            raise ConfigError(
-                'mode="kill" runs workers in processes of their own, which share no memory: '
-                'add storage=["sqlite"], or "postgres"'
-            )
         case Venue.MEMORY:
             yield MemoryStorage()
         case Venue.SQLITE if shared:
@@ -58,6 +55,19 @@ def place(venue: Venue, dsn: str, *, shared: bool) -> Iterator[Address | Storage
         case Venue.POSTGRES:
             with _schema(dsn) as address:
                 yield address
+
+
+def check_shared(storages: Iterable[str]) -> None:
+    """Refuse stores that no other process can reach.
+
+    Raises:
+        ConfigError: one of them is.
+    """
+    if Venue.MEMORY in storages:
+        raise ConfigError(
+            'mode="kill" runs workers in processes of their own, which share no memory: '
+            'add storage=["sqlite"], or "postgres"'
+        )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import jobsim
 from jobsim.core.errors import ConfigError
 from jobsim.testing import App, crash_everywhere, explore_crashes
 from jobsim.testing.exploring import Crashes, Explorer, NotReached
-from jobsim.testing.options import Options
+from jobsim.testing.options import Options, put_in_force
 
 ALL = Options()
 
@@ -208,6 +208,8 @@ def test_run_that_misses_its_point_fails() -> None:
 
     with pytest.raises(NotReached, match="equal runs must be equal"):
         explore_crashes(body, points=["handler:charge:*"])
+    with put_in_force(Options(replay="handler:charge:1/memory/seed=1")):
+        assert explore_crashes(body) == 1  # Hypothesis may have other input for it next
 
 
 def test_broken_engine_is_found_by_its_history(monkeypatch: pytest.MonkeyPatch) -> None:

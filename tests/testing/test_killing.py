@@ -111,8 +111,9 @@ def test_memory_is_refused_for_what_other_processes_are_to_see() -> None:
         app.drain()
         assert done == [1]
 
-    with pytest.raises(ConfigError, match=r'add storage=\["sqlite"\]'):
+    with pytest.raises(ConfigError, match=r'add storage=\["sqlite"\]') as refused:
         explore_crashes(body, mode="kill")
+    assert not hasattr(refused.value, "__notes__")
     with pytest.raises(AssertionError) as caught:
         explore_crashes(body, mode="kill", storage=["sqlite"])
     assert re.match(r'it failed with mode="kill" before any worker was killed', caught.value.__notes__[0])
