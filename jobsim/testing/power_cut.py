@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple, Self
+from weakref import WeakSet
 
 import apsw
 
@@ -67,8 +68,8 @@ class PowerCutDisk(apsw.VFS):
 
     `sector` is how many bytes a disk writes whole. Without `powersafe`, SQLite is told that a torn write may
     damage what is beside it in the sector. Sync number `failing_sync`, from 1, is refused, and what it was to
-    write is given up, as Linux does. Source: Rebello et al., "Can Applications Recover from fsync
-    Failures?", USENIX ATC 2020.
+    write is given up; who else has the file open is told so by the next sync, as by Linux. Source: Rebello et
+    al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020.
     """
 
     def __init__(self, *, sector: int = SECTOR, powersafe: bool = True, failing_sync: int = 0) -> None:
@@ -81,6 +82,7 @@ class PowerCutDisk(apsw.VFS):
         self.notes: list[object] = []
         self.steps: list[Step] = []
         self.syncs = 0
+        self._open: WeakSet[_RecordedFile] = WeakSet()
         self._noted_at: list[tuple[int, bool]] = []
         self._found: list[Found] = []
         self._files: dict[str, File] = {}
@@ -115,6 +117,7 @@ class PowerCutDisk(apsw.VFS):
         if flags[0] & apsw.SQLITE_OPEN_MAIN_DB:
             self.database = self.database or path
         file.number = self._known(path, b"" if made else file.content())
+        self._open.add(file)
         return file
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: FBT001, N802
@@ -137,10 +140,21 @@ class PowerCutDisk(apsw.VFS):
                 self.steps.append(Name(path, file))
         return self._files[path]
 
-    def refuses_sync(self) -> bool:
-        """Return whether the sync that is asked for now is to fail."""
+    def sync(self, file: "_RecordedFile") -> None:
+        """Let what was written to a file last, or fail.
+
+        Raises:
+            apsw.IOError: it is to fail, or has failed since the file was opened, which is told once.
+        """
         self.syncs += 1
-        return self.syncs == self.failing_sync
+        if self.syncs == self.failing_sync:
+            for other in self._open:
+                other.owes_error = other.number == file.number
+        if file.owes_error:
+            file.owes_error = False
+            self.steps.append(FailedSync(file.number))
+            raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
+        self.steps.append(Sync(file.number))
 
     def __enter__(self) -> Self:
         return self
@@ -153,6 +167,7 @@ class _RecordedFile(apsw.VFSFile):
     """One of its files."""
 
     number: File
+    owes_error = False
 
     def __init__(self, disk: PowerCutDisk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         self._disk = disk
@@ -174,10 +189,7 @@ class _RecordedFile(apsw.VFSFile):
         self._disk.steps.append(Resize(self.number, newsize))
 
     def xSync(self, flags: int) -> None:  # noqa: N802
-        if self._disk.refuses_sync():
-            self._disk.steps.append(FailedSync(self.number))
-            raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
-        self._disk.steps.append(Sync(self.number))
+        self._disk.sync(self)
         if self._syncs_names:
             self._syncs_names = False
             self._disk.steps.append(SyncNames())

@@ -8,8 +8,6 @@ from typing import Final
 from jobsim.core.streams import Stream
 from jobsim.testing.power_platter import SECTOR, Change, Write
 
-_HALF: Final = 1 << 63
-
 
 @dataclass(frozen=True, slots=True)
 class Losses:
@@ -75,7 +73,8 @@ def _subset(pending: Sequence[Change], number: int) -> list[Change]:
 
 
 def _some(pending: Sequence[Change], numbers: Stream) -> list[Change]:
-    return [change for change in pending if numbers.bits() < _HALF]
+    words = (numbers.bits().to_bytes(8) for _ in range(0, len(pending), 64))
+    return _subset(pending, int.from_bytes(b"".join(words)))
 
 
 THOROUGH: Final = Losses(random=40, garbage=4)

@@ -1,4 +1,7 @@
-"""Every image that a cut could leave, recovered and compared: what a database survives."""
+"""Every image that a cut could leave, recovered and compared: what a database survives.
+
+Not seen: what a file system loses of its own, and disks that confirm what they have not written.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -32,10 +32,14 @@ PAGES = 12
 
 
 class Day:
-    """Jobs come in, workers work and die, operators step in: all chosen by `seed`, in so many `rounds`."""
+    """Jobs come in, workers work and die, operators step in: all chosen by `seed`, in so many `rounds`.
 
-    def __init__(self, storage: Storage, seed: int, rounds: int = 2) -> None:
+    The workers have a connection of their own to the store, where one is given.
+    """
+
+    def __init__(self, storage: Storage, seed: int, rounds: int = 2, workers: Storage | None = None) -> None:
         self._storage = storage
+        self._workers = workers or storage
         self._numbers: Stream = Streams(seed).stream("day")
         self._mint = IdMint(Streams(seed))
         self._now = BEGAN
@@ -66,7 +70,7 @@ class Day:
         """Let one work who dies on the way, or does not, and one who finds what the first has left."""
         dies_at = CrashPoint([3, 5, NEVER][self._below(3)], list(When)[self._below(2)])
         for crash in (dies_at, CrashPoint(NEVER, When.AFTER)):
-            took = burst(self._storage, WorkerId(f"{name}-{crash.call}"), self._now, crash)
+            took = burst(self._workers, WorkerId(f"{name}-{crash.call}"), self._now, crash)
             self._now = Instant(self._now + took + 20 * SECOND)
 
     def _operate(self) -> None:
@@ -87,24 +91,34 @@ def often_copied_back() -> Iterator[None]:
 
 
 def play(
-    directory: Path, disk: PowerCutDisk, seed: int, durability: Durability = Durability.FULL, rounds: int = 2
+    directory: Path,
+    disk: PowerCutDisk,
+    seed: int,
+    durability: Durability = Durability.FULL,
+    rounds: int = 2,
+    connections: int = 2,
 ) -> PowerCutDisk:
     """Do a day's work on a database on `disk`, and return that; a process that must end has a successor."""
     with often_copied_back():
         for life in range(3):
-            try:
-                storage = SqliteStorage(directory / "jobs.db", durability=durability, vfs=disk.name)
-            except StorageBroken:
-                continue
-            try:
-                Day(witnessed(storage, disk), seed + life, rounds)
+            with suppress(StorageBroken), ExitStack() as ends:
+                stores = [_opened(directory / "jobs.db", disk, durability, ends) for _ in range(connections)]
+                client, *workers = [witnessed(storage, disk) for storage in stores]
+                Day(client, seed + life, rounds, *workers)
                 break
-            except StorageBroken:
-                pass
-            finally:
-                with suppress(apsw.IOError):  # a file layer in Python tells of what SQLite passes over
-                    storage.close()
     return disk
+
+
+def _opened(path: Path, disk: PowerCutDisk, durability: Durability, ends: ExitStack) -> SqliteStorage:
+    """Return a store that is closed at the end, whatever that meets: a file layer in Python tells of it."""
+    storage = SqliteStorage(path, durability=durability, vfs=disk.name)
+    ends.callback(_closed, storage)
+    return storage
+
+
+def _closed(storage: SqliteStorage) -> None:
+    with suppress(apsw.IOError):
+        storage.close()
 
 
 def reopened(image: Image, directory: Path, disk: PowerCutDisk) -> tuple[list[Job], list[Event]]:

@@ -1,28 +1,24 @@
 """The power is cut at every write and sync of a queue at work: nothing that was acknowledged is lost."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from time import process_time
-from typing import Any
 
 import pytest
 
 from jobsim.core.events import Event
 from jobsim.core.job import Job
-from jobsim.storage import sqlite_database
 from jobsim.storage.sqlite import Durability
-from jobsim.storage.sqlite_database import Database
 from jobsim.testing.power_cut import PowerCutDisk
 from jobsim.testing.power_jobs import JobsKept
 from jobsim.testing.power_losses import QUICK, THOROUGH, Losses
 from jobsim.testing.power_survey import Case, survey
 from tests.campaigns import record
 from tests.crash.power import drained, play, reopened
+from tests.crash.power_bugs import FEW, PLANTS, SEED, Plant, by_power_cuts
 
-SEED = 1
-FEW = replace(QUICK, most=4, random=1)
 SHARES = 50
 IMAGES = 100_000
 """Images of a share: five million in all."""
@@ -108,51 +104,22 @@ def test_normal_durability_loses_the_last_commits_and_nothing_else(
 def test_commits_after_a_refused_sync_are_not_lost(tmp_path: Path, failing: int) -> None:
     """The process ends, and the next one goes on behind no hole in the WAL, though it reads none."""
     with PowerCutDisk(failing_sync=failing) as disk:
-        assert unsound(play(tmp_path, disk, SEED, rounds=1), replace(FEW, garbage=0)) == []
+        assert unsound(play(tmp_path, disk, SEED, rounds=1), FEW) == []
         assert disk.syncs > failing
 
 
-def test_hole_in_the_wal_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that trusts what it reads after a refused sync loses commits: the test can fail."""
-    monkeypatch.setattr(Database, "_make_sure", lambda *_: None)
-    with PowerCutDisk(failing_sync=18) as failing:
-        assert unsound(play(tmp_path, failing, SEED, rounds=1), replace(FEW, garbage=0))
+def test_store_without_bugs_is_not_blamed(tmp_path: Path) -> None:
+    """The cuts that find bugs find none where none is planted."""
+    assert by_power_cuts(tmp_path) is None
 
 
-def test_acknowledgement_before_the_commit_is_found(
-    tmp_path: Path, disk: PowerCutDisk, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("plant", PLANTS)
+def test_bug_that_only_a_power_cut_shows_is_found(
+    tmp_path: Path, plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store that commits what it has confirmed only with its next call loses jobs."""
-    safely = Database._safely
-
-    def commit(database: Database) -> None:
-        if database._connection is not None and database._connection.in_transaction:
-            database.cursor.execute("COMMIT")
-
-    def late(database: Database, step: Callable[..., Any], *args: Any) -> Any:
-        commit(database)
-        return safely(database, step, *args)
-
-    def transact(database: Database, work: Callable[..., Any], args: Any) -> Any:
-        database._begin()
-        return work(*args)
-
-    monkeypatch.setattr(Database, "_safely", late)
-    monkeypatch.setattr(Database, "_transact", transact)
-    assert any(
-        "accepted, yet not there" in case.broken
-        for case in unsound(play(tmp_path, disk, SEED, rounds=1), FEW)
-    )
-
-
-def test_durability_that_is_none_is_found(
-    tmp_path: Path, disk: PowerCutDisk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where `FULL` stands for a setting that waits for no disk, databases are broken, not only old."""
-    monkeypatch.setitem(sqlite_database._SYNCHRONOUS, Durability.FULL, 0)
-    found = unsound(play(tmp_path, disk, SEED, rounds=1), replace(FEW, most=2))
-    assert any(case.lost for case in found)
-    assert any(case.state is None or case.broken for case in found)
+    """One that confirms too early, waits for no disk or trusts one that failed loses what it confirmed."""
+    plant(monkeypatch)
+    assert by_power_cuts(tmp_path)
 
 
 @pytest.mark.soak
