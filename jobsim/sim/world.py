@@ -12,10 +12,10 @@ from jobsim.core.events import EventLog
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.core.transitions import FINAL
+from jobsim.runtime.quiet import unheard
 from jobsim.runtime.sim import SimRuntime
 from jobsim.sim.clients import Clients, Submissions
 from jobsim.sim.limit_tables import limits_of
-from jobsim.sim.quiet import unheard
 from jobsim.sim.scenario import Scenario
 from jobsim.sim.staff import Staff
 from jobsim.sim.stage import BEGAN, Headcount, Stage
