@@ -71,6 +71,9 @@ if sys.version_info >= (3, 12):
         """Tell `reach` of every line of `codes` that this thread is about to run within."""
         monitoring, owner = sys.monitoring, threading.get_ident()
         line = monitoring.events.LINE
+        both = (
+            line | monitoring.events.PY_START
+        )  # Python 3.13.0 tells of no line of a lambda without the latter
         headers = {code: _header(code) for code in codes.values()}
 
         def told(code: CodeType, number: int) -> None:
@@ -82,7 +85,7 @@ if sys.version_info >= (3, 12):
         try:
             monitoring.register_callback(tool, line, told)
             for code in codes.values():
-                monitoring.set_local_events(tool, code, line)
+                monitoring.set_local_events(tool, code, both)
             yield
         finally:
             for code in codes.values():

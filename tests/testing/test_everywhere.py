@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jobsim
@@ -219,6 +219,7 @@ def test_broken_engine_is_found_by_its_history(monkeypatch: pytest.MonkeyPatch) 
         explore_crashes(using(charge_once))
 
 
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=2))
 def test_function_is_for_hypothesis(orders: list[int]) -> None:
     """It returns how many crashes it tried."""

@@ -24,6 +24,9 @@ def other(number: int) -> int:
     return number
 
 
+def on_one_line(number: int) -> int: return number  # fmt: skip
+
+
 def nested() -> list[int]:
     def inner(number: int) -> Iterator[int]:
         yield number
@@ -74,6 +77,13 @@ def test_each_line_is_told_of_each_time_it_runs() -> None:
     """In order, those of a loop again and again, those of other functions never."""
     lines = seen(lambda: plain([5, 6]), plain)
     assert lines == ["plain+1", "plain+2", "plain+3", "plain+2", "plain+3", "plain+2", "plain+4"]
+
+
+def test_function_on_one_line_has_one_line() -> None:
+    """A lambda, or a def whose body stands beside it."""
+    nameless = lambda: other(1)  # noqa: E731  # that is what it is about
+    assert seen(nameless, nameless) == ["<lambda>+0"]
+    assert seen(lambda: on_one_line(1), on_one_line) == ["on_one_line+0"]
 
 
 def test_what_is_defined_within_is_part_of_a_function() -> None:
