@@ -155,7 +155,7 @@ def _database(address: "Address", storage: "Storage") -> Iterator[Finding]:
 
 
 def _file(address: "Address", settings: dict[str, str]) -> Iterator[Finding]:
-    from jobsim.storage.sqlite_wal import BIG
+    from jobsim.storage.sqlite_wal import BIG, Wal
 
     written = _SYNCHRONOUS.get(settings["synchronous"], settings["synchronous"])
     caveat = f"; {address.caveat}" if address.caveat else ""
@@ -170,6 +170,12 @@ def _file(address: "Address", settings: dict[str, str]) -> Iterator[Finding]:
         )
     else:
         yield _ok("WAL", f"{size / 1e6:,.1f} MB")
+    if Wal(str(address.path)).in_doubt:
+        yield _attention(
+            "disk",
+            "it did not confirm a write (fsync failed), and the process ended: look after the disk; the next "
+            "process that writes has the disk confirm it, or ends as well",
+        )
 
 
 def _server(settings: dict[str, str]) -> Iterator[Finding]:

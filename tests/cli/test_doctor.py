@@ -99,6 +99,17 @@ def test_wal_that_cannot_be_copied_back_is_told(
         assert "end long transactions" in troubles(cli, "sqlite:///jobs.db")["WAL"]
 
 
+def test_disk_that_failed_to_confirm_is_told(path: Path, cli: Cli) -> None:
+    """Until a process has made sure of what it reads, somebody is to look after the disk."""
+    with closing(SqliteStorage(path)) as storage:
+        add(storage, new(1))
+    sqlite_wal.Wal(str(path)).doubt()
+    assert "fsync failed" in troubles(cli, "sqlite:///jobs.db")["disk"]
+    with closing(SqliteStorage(path)) as storage:
+        add(storage, new(2))
+    assert "disk" not in troubles(cli, "sqlite:///jobs.db")
+
+
 @pytest.mark.parametrize("where", ["sqlite://", "jobs.db", "sqlite:///jobs.db?durability=none"])
 def test_what_names_no_database_is_wrong_usage(here: Path, cli: Cli, where: str) -> None:
     """Nothing is looked at then."""
