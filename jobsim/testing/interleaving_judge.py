@@ -6,7 +6,7 @@ from typing import Any
 
 from jobsim.core.decide import Settlement
 from jobsim.core.errors import JobsimError
-from jobsim.core.events import standing
+from jobsim.core.events import Event, standing
 from jobsim.core.job import Job, JobId, Lease
 from jobsim.core.transitions import FINAL
 from jobsim.storage.base import Storage
@@ -20,7 +20,7 @@ OpenStorage = Callable[[], Storage]
 class Judged:
     """A store, and what is wrong with what it does: all that is known before a transaction is its rows.
 
-    `offered` are the ids that somebody may enqueue.
+    `offered` are the ids that somebody may enqueue, `events` what the last transaction has added to the log.
     """
 
     def __init__(self, storage: Storage, offered: Sequence[JobId]) -> None:
@@ -28,6 +28,7 @@ class Judged:
         self._offered = offered
         self.rows: tuple[Job, ...] = ()
         self.seq = 0
+        self.events: list[Event] = []
 
     def make(self, request: Request) -> tuple[Any, list[Violation]]:
         """Make a transaction; return its answer, be it an error, and which rules it breaks."""
@@ -35,10 +36,10 @@ class Judged:
         history.standings = {job.id: standing(job) for job in self.rows}
         answer, found = perform(self.storage, request)
         found += unfounded(request, answer, self.rows)
-        events = list(self.storage.events(self.seq))
-        self.seq = max((event.seq for event in events), default=self.seq)
+        self.events = list(self.storage.events(self.seq))
+        self.seq = max((event.seq for event in self.events), default=self.seq)
         self.rows = tuple(self.storage.find())
-        found += [violation for event in events for violation in history.add(event)]
+        found += [violation for event in self.events for violation in history.add(event)]
         found += history.log_equals_state(self.rows)
         found += history.nothing_invented(self._offered)
         found += unique_keys(self.rows)

@@ -41,6 +41,8 @@ class Explored:
     """How many `states` were visited by how many `moves`, and how many of them were `ends`.
 
     `complete` says that these are all there are; else a bound, or what was `found`, has ended the search.
+    `situations` are the events that were met, such as ``"retry lost backoff"``: each with how the attempt
+    ended, and for which reason.
     """
 
     scope: Scope
@@ -48,6 +50,7 @@ class Explored:
     moves: int
     ends: int
     complete: bool
+    situations: frozenset[str]
     found: Course | None
 
 
@@ -62,7 +65,8 @@ def search(scope: Scope, open_storage: OpenStorage, through: Through, most: int 
         found = _told(scope, visit.path(), broken, open_storage, through)
     finally:
         graph.stores.close()
-    return Explored(scope, len(visit.seen), visit.moves, visit.ends, complete, found)
+    met = frozenset(graph.stores.situations)
+    return Explored(scope, len(visit.seen), visit.moves, visit.ends, complete, met, found)
 
 
 def _told(

@@ -9,9 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId
 from jobsim.core.outcome import SUCCEEDED
 from jobsim.core.time import Instant
+from jobsim.core.transitions import Kind
 from jobsim.testing.interleaving_judge import Judged, OpenStorage
 from jobsim.testing.interleaving_prints import print_of
 from jobsim.testing.interleaving_process import Process, Request, Role, Through, Waiting
@@ -71,12 +73,19 @@ class Numbered(Generic[T]):
         return number
 
 
+def situation(event: Event) -> str:
+    """Return what an event is an example of: its kind, how the attempt ended, and for which reason."""
+    reason = "" if event.kind is Kind.ENQUEUE else event.why.reason  # of an enqueue, it is the job's kind
+    return " ".join(filter(None, (event.kind.value, event.why.outcome, reason)))
+
+
 class Stores:
-    """The states of a store, from the empty one, which is number 0."""
+    """The states of a store, from the empty one, which is number 0; `situations` are all that were met."""
 
     def __init__(self, open_storage: OpenStorage, offered: Sequence[JobId]) -> None:
         self.requests: Final[Numbered[Request]] = Numbered()
         self.answers: Final[Numbered[Any]] = Numbered()
+        self.situations: Final[set[str]] = set()
         self._open, self._offered = open_storage, offered
         self._rows: Final[Numbered[tuple[Job, ...]]] = Numbered()
         self._rows.number((), key=((),))
@@ -105,6 +114,7 @@ class Stores:
     def _make(self, state: int, request: int) -> tuple[int, int]:
         store = self._live.pop(state, None) or self._made_anew(state)
         answer, violations = store.make(self.requests.values[request])
+        self.situations.update(situation(event) for event in store.events)
         if violations:
             store.storage.close()
             raise Broken(violations)

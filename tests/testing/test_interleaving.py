@@ -62,6 +62,22 @@ def test_every_interleaving_is_sound(scope: Scope, open_storage: Callable[[], St
     assert result.ends
 
 
+def test_exploration_meets_what_it_is_for() -> None:
+    """Leases end and are renewed, what comes too late is refused, and attempts are used up."""
+    assert explore(FAULTY).situations >= {
+        "enqueue",
+        "claim",
+        "extend",
+        "succeed succeeded",
+        "retry failed backoff",
+        "retry lost backoff",
+        "dead_letter lost exhausted",
+        "refuse succeeded",
+        "refuse failed backoff",
+        "refuse lost backoff",
+    }
+
+
 @pytest.mark.parametrize("order", Order)
 @pytest.mark.parametrize("open_storage", [MemoryStorage, sqlite])
 def test_schedules_by_lot_are_sound(order: Order, open_storage: Callable[[], Storage]) -> None:
