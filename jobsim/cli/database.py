@@ -12,6 +12,7 @@ from jobsim.cli.options import usage
 from jobsim.cli.output import note
 from jobsim.cli.target import load_queue
 from jobsim.core.errors import ConfigError, StorageError
+from jobsim.core.masking import masked
 
 if TYPE_CHECKING:
     from jobsim.live.stores import Address
@@ -60,6 +61,6 @@ def shared_address(where: str) -> "Address":
     address = Address.of(where) if "://" in where else load_queue(where).where
     if not isinstance(address, Address) or address.in_memory:
         raise ConfigError(
-            f"{where} is in the memory of its own process; nothing of it can be reached from here"
+            f"{masked(where)} is in the memory of its own process; nothing of it can be reached from here"
         )
     return address

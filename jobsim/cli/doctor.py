@@ -1,6 +1,7 @@
 """``jobsim doctor``: what is wrong with an installation and its database, and what to do about it."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import closing
 from enum import StrEnum
@@ -176,6 +177,28 @@ def _file(address: "Address", settings: dict[str, str]) -> Iterator[Finding]:
             "it did not confirm a write (fsync failed), and the process ended: look after the disk; the next "
             "process that writes has the disk confirm it, or ends as well",
         )
+    if address.path is not None:
+        yield _permissions(address.path)
+
+
+def _permissions(path: Path) -> Finding:
+    """Say who beside its owner gets at the jobs in a file."""
+    mode, around = path.stat().st_mode, path.parent.stat().st_mode
+    if around & stat.S_IWOTH and not around & stat.S_ISVTX:
+        return _attention(
+            "permissions",
+            f"everybody on this machine may replace files in {path.parent}: chmod o-w {path.parent}",
+        )
+    if mode & stat.S_IRWXO:
+        may = "change" if mode & stat.S_IWOTH else "read"
+        return _attention(
+            "permissions",
+            f"everybody on this machine may {may} the jobs: chmod o= {path} and the files beside it, "
+            f"-wal and -shm",
+        )
+    if mode & stat.S_IRWXG:
+        return _ok("permissions", "its owner and its group get at the jobs")
+    return _ok("permissions", "its owner alone gets at the jobs")
 
 
 def _server(settings: dict[str, str]) -> Iterator[Finding]:
@@ -189,6 +212,13 @@ def _server(settings: dict[str, str]) -> Iterator[Finding]:
         )
     else:
         yield _ok("durability", f"synchronous_commit={settings['synchronous_commit']}, fsync=on")
+    if settings["way"] == "plain":
+        yield _attention(
+            "encryption",
+            "jobs and passwords cross the network in the clear; add sslmode=verify-full to the URL",
+        )
+    else:
+        yield _ok("encryption", f"the connection is {settings['way']}")
 
 
 def _clock(storage: "Storage") -> Finding:

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from jobsim.core.errors import ConfigError, JobsimError, StorageError, did_you_mean
+from jobsim.core.masking import masked
 
 if TYPE_CHECKING:
     from jobsim.queue import Queue
@@ -29,7 +30,7 @@ def load_queue(target: str) -> "Queue":
 
     module_name, _, path = target.partition(":")
     if not module_name or not path:
-        raise ConfigError(f"{target!r} names no queue; write module:queue, such as app:queue")
+        raise ConfigError(f"{masked(target)!r} names no queue; write module:queue, such as app:queue")
     _check_name(module_name, path)
     found: object = _import(module_name)
     for name in path.split("."):

@@ -1,6 +1,5 @@
 """The store that a URL names, and what one process has of it."""
 
-import re
 import threading
 from collections.abc import Collection
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -11,6 +10,7 @@ from weakref import WeakSet
 
 from jobsim.core.errors import ConfigError, StorageError, did_you_mean
 from jobsim.core.ids import IdMint
+from jobsim.core.masking import masked
 from jobsim.core.streams import Streams
 from jobsim.core.time import SECOND, Instant
 from jobsim.live.telemetry import Telemetry
@@ -33,7 +33,7 @@ _KNOWN: Final = (
 _SCHEMES: Final = ("memory", "postgres", "postgresql", "sqlite")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Address:
     """Where a store is: a file, a server, or memory where there is neither."""
 
@@ -42,7 +42,10 @@ class Address:
     on_server: bool = False
 
     def __str__(self) -> str:
-        return re.sub(r"(?<=://)([^/@:]*):[^/@]*(?=@)", r"\1:***", self.url)
+        return masked(self.url)
+
+    def __repr__(self) -> str:
+        return f"Address({masked(self.url)!r})"
 
     @property
     def caveat(self) -> str:
@@ -68,7 +71,7 @@ class Address:
         scheme, colon, rest = url.partition("://")
         match scheme:
             case _ if not colon:
-                raise ConfigError(f"{url!r} is not a URL; write {_KNOWN}")
+                raise ConfigError(f"{masked(url)!r} is not a URL; write {_KNOWN}")
             case "sqlite":
                 return cls(url, file_and_options(url)[0])
             case "memory" if not rest:
@@ -78,7 +81,7 @@ class Address:
                 return cls(url, None, on_server=True)
             case _:
                 hint = did_you_mean(scheme, _SCHEMES)
-                raise ConfigError(f"{url!r} names no store that jobsim knows{hint}; write {_KNOWN}")
+                raise ConfigError(f"{masked(url)!r} names no store that jobsim knows{hint}; write {_KNOWN}")
 
     def open(self, *, create: bool = True) -> Storage:
         """Open the store; a file that is not there is made, unless not to be created.

@@ -258,8 +258,11 @@ class PostgresStorage:
         return self._database.watch(self.schema) if self._listen else None
 
     def settings(self) -> dict[str, str]:
-        """Return the version of the schema and of the server, and what a commit is worth there."""
-        names = ("schema", "server_version", "synchronous_commit", "fsync", "full_page_writes")
+        """Return the version of the schema and of the server, what a commit is worth, and the way there.
+
+        ``way`` is ``local``, ``encrypted`` or ``plain``.
+        """
+        names = ("schema", "server_version", "synchronous_commit", "fsync", "full_page_writes", "way")
         [row] = self._database.read(tuple, "settings")
         return dict(zip(names, row, strict=True))
 

@@ -1,6 +1,7 @@
 """Connections of one process to a PostgreSQL database: a pool of them, and single ones."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -13,6 +14,7 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool
 
 from jobsim.core.errors import ConfigError, StorageError
+from jobsim.core.masking import masked
 from jobsim.core.time import Duration
 from jobsim.storage.postgres_errors import said
 from jobsim.storage.postgres_session import Connection
@@ -25,6 +27,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "tcp_user_timeout": 30_000,
 }
 """So that a server which vanished without a word is not waited for, for hours."""
+
+_QUOTED: Final = re.compile(r'"([^"]*)"')
 
 _OFTEN: Final = 5
 """How often a connection runs a statement before it is worth being prepared."""
@@ -128,7 +132,15 @@ def _parsed(conninfo: str) -> dict[str, Any]:
     try:
         return conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError as error:
-        raise ConfigError(f"{said(error)}; write for example postgresql://user@host/database") from None
+        raise ConfigError(
+            f"{_reason(error, conninfo)}; write for example postgresql://user@host/database"
+        ) from None
+
+
+def _reason(error: Exception, conninfo: str) -> str:
+    """Return what is wrong with `conninfo`, without what libpq quotes of it if that may be a secret."""
+    text, shown = said(error), masked(conninfo)
+    return text if all(part in shown for part in _QUOTED.findall(text)) else text.partition(":")[0]
 
 
 def _whole(patience: Duration) -> int:

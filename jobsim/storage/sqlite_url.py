@@ -5,6 +5,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from jobsim.core.errors import ConfigError, did_you_mean
+from jobsim.core.masking import masked
 from jobsim.core.time import SECOND, duration
 
 _OPTIONS: Final = ("durability", "busy_timeout", "shared")
@@ -26,7 +27,7 @@ def file_and_options(url: str) -> tuple[Path | None, dict[str, Any]]:
     options: dict[str, Any] = {}
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name in options:
-            raise ConfigError(f"{url!r} says {name} twice; say it once")
+            raise ConfigError(f"{masked(url)!r} says {name} twice; say it once")
         options[name] = _value(url, name, text, in_memory=path is None)
     return path, options
 
@@ -35,12 +36,14 @@ def _path(url: str, rest: str) -> Path | None:
     if rest in {"", "/:memory:"}:
         return None
     if not rest.startswith("/"):
-        raise ConfigError(f"{url!r} has two slashes, after which a host would come; write sqlite:///{rest}")
+        raise ConfigError(
+            f"{masked(url)!r} has two slashes, after which a host would come; write sqlite:///{masked(rest)}"
+        )
     path = rest.removeprefix("/")
     if not path or path.endswith("/"):
-        raise ConfigError(f"{url!r} names no file; write for example sqlite:///jobs.db")
+        raise ConfigError(f"{masked(url)!r} names no file; write for example sqlite:///jobs.db")
     if strange := next((c for c in path if c == "#" or not c.isprintable()), None):
-        raise ConfigError(f"{url!r}: the path may not contain {strange!r}")
+        raise ConfigError(f"{masked(url)!r}: the path may not contain {strange!r}")
     return Path(path).absolute()
 
 
@@ -53,7 +56,7 @@ def _value(url: str, name: str, text: str, *, in_memory: bool) -> Any:
             if text not in choices:
                 kept = "memory has durability" if in_memory else "a file is written with durability"
                 hint = did_you_mean(text, choices)
-                raise ConfigError(f"{url!r}: {kept} {' or '.join(choices)}, not {text!r}{hint}")
+                raise ConfigError(f"{masked(url)!r}: {kept} {' or '.join(choices)}, not {text!r}{hint}")
             return Durability(text)
         case "busy_timeout":
             patience = duration(text, name)
@@ -63,7 +66,9 @@ def _value(url: str, name: str, text: str, *, in_memory: bool) -> Any:
         case "shared" if text in _SWITCHES:
             return _SWITCHES[text]
         case "shared":
-            raise ConfigError(f"{url!r}: shared is true or false, not {text!r}")
+            raise ConfigError(f"{masked(url)!r}: shared is true or false, not {text!r}")
         case _:
             hint = did_you_mean(name, _OPTIONS)
-            raise ConfigError(f"{url!r}: there is no option {name!r}{hint}; a SQLite store has {_KNOWN}")
+            raise ConfigError(
+                f"{masked(url)!r}: there is no option {name!r}{hint}; a SQLite store has {_KNOWN}"
+            )

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from jobsim.core.errors import StorageUnavailable
 from jobsim.core.job import State
 from jobsim.core.streams import Streams
 from jobsim.core.time import MILLISECOND, SECOND, Duration, Instant
@@ -194,7 +195,7 @@ class Storm:
 
     def _judge(self) -> None:
         journal = Journal(self._journal(0))
-        with closing(self.open()) as bare:
+        with closing(self._opened()) as bare:
             storage = WatchedStorage(bare, journal)
             self._resolve(storage, journal)
             drain(storage, self._streams)
@@ -211,6 +212,17 @@ class Storm:
         asked = {told.job for told in clients.told if told.kind is Kind.ENQUEUE and told.kept is None}
         self.toll.resent = len(asked & clients.accepted)
         self.toll.violations = [str(wrong) for wrong in found[:_SHOWN]]
+
+    def _opened(self) -> Storage:
+        """Return the store, though its server may just come back."""
+        end = elapsed() + _CALM
+        while True:
+            try:
+                return self.open()
+            except StorageUnavailable:
+                if elapsed() > end:
+                    raise
+                pause(_MOMENT)
 
     def _resolve(self, storage: Storage, journal: Journal) -> None:
         """Send again what the last enqueuers never heard of."""
@@ -235,10 +247,17 @@ def drain(storage: Storage, streams: Streams) -> None:
     """Let one worker do all that is left, for a minute at most."""
     last = worker(storage, streams, 16, "5s").start()
     end = elapsed() + _CALM
-    while elapsed() < end and any(n for state, n in storage.counts().items() if state not in FINAL):
+    while elapsed() < end and not _all_final(storage):
         pause(_MOMENT)
     last.stop()
     last.wait()
+
+
+def _all_final(storage: Storage) -> bool:
+    try:
+        return all(state in FINAL for state, number in storage.counts().items() if number)
+    except StorageUnavailable:
+        return False
 
 
 def main(storm: Storm) -> None:

@@ -125,6 +125,7 @@ SERVER = {
     "synchronous_commit": "on",
     "fsync": "on",
     "full_page_writes": "on",
+    "way": "local",
 }
 
 
@@ -139,10 +140,47 @@ SERVER = {
 )
 def test_server_that_keeps_nothing_is_told(changed: dict[str, str], health: Health, said: str) -> None:
     """What the server does with a commit is judged; what jobsim itself sees to is not."""
-    server, durability = doctor._server(SERVER | changed)
+    server, durability, _ = doctor._server(SERVER | changed)
     assert server == Finding(Health.OK, "server", "PostgreSQL 16.2")
     assert durability.health is health
     assert said in durability.seen
+
+
+@pytest.mark.parametrize(
+    ("way", "health", "said"),
+    [
+        ("local", Health.OK, "local"),
+        ("encrypted", Health.OK, "encrypted"),
+        ("plain", Health.ATTENTION, "sslmode=verify-full"),
+    ],
+)
+def test_a_way_that_others_listen_in_on_is_told(way: str, health: Health, said: str) -> None:
+    """A password that crosses a network unencrypted is everybody's."""
+    *_, finding = doctor._server(SERVER | {"way": way})
+    assert finding.health is health
+    assert said in finding.seen
+
+
+@pytest.mark.parametrize(
+    ("file", "directory", "said"),
+    [
+        (0o600, 0o755, None),
+        (0o660, 0o755, None),
+        (0o600, 0o1777, None),
+        (0o644, 0o755, "may read the jobs: chmod o="),
+        (0o666, 0o755, "may change the jobs"),
+        (0o600, 0o777, "may replace files in"),
+    ],
+)
+def test_files_that_others_get_at_are_told(
+    path: Path, cli: Cli, file: int, directory: int, said: str | None
+) -> None:
+    """A file that all may read or write, and a directory where all may put another in its place."""
+    path.chmod(file)
+    path.parent.chmod(directory)
+    told = troubles(cli, f"sqlite:///{path}")
+    assert list(told) == ([] if said is None else ["permissions"])
+    assert said is None or said in told["permissions"]
 
 
 class Server(MemoryStorage):

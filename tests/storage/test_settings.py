@@ -30,3 +30,4 @@ def test_server_tells_what_is_in_force(postgres: str, schema: str) -> None:
     assert int(settings["server_version"].split(".")[0]) >= 13
     assert {settings[name] for name in ("fsync", "full_page_writes")} <= {"on", "off"}
     assert settings["synchronous_commit"]
+    assert settings["way"] == "local"

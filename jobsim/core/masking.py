@@ -1,0 +1,19 @@
+"""Secrets in what people wrote, hidden before it is shown: in errors, reports and representations."""
+
+import re
+from typing import Final
+
+_USER: Final = re.compile(r"\A(\s*(?:[\w+.-]*://)?[^:@/?\s]*):(?!//).*@", re.DOTALL)
+"""A user and a password: up to the last @, since one that should have been written %40 is a part of it."""
+
+_SETTING: Final = re.compile(
+    r"([\w-]*(?:pass|secret|token|key)[\w-]*\s*=\s*)('(?:[^'\\]|\\.)*'?|[^&\s]*)", re.IGNORECASE
+)
+
+
+def masked(url: str) -> str:
+    """Return a URL, or what was taken for one, without a password: neither before the host nor as an option.
+
+    It rather hides too much: of a misspelt URL nobody knows where the password ends.
+    """
+    return _SETTING.sub(r"\1***", _USER.sub(r"\1:***@", url))
