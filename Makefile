@@ -15,7 +15,7 @@ export MPLBACKEND := Agg
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint notebooks soak bench docs clean
+.PHONY: help install demo test lint notebooks soak mutants bench docs clean
 
 help:
 	@echo 'make demo        compare retry policies through a ten-minute outage; writes reports/'
@@ -23,6 +23,7 @@ help:
 	@echo 'make lint        ruff, mypy and the import contract'
 	@echo 'make notebooks   execute the notebooks and check their claims'
 	@echo 'make soak        the long campaigns, with fresh random seeds'
+	@echo 'make mutants     plant bugs, and show which instrument finds which, and how soon'
 	@echo 'make bench       the benchmarks'
 	@echo 'make docs        regenerate what the documentation takes from the code'
 	@echo 'make clean       remove all that make made'
@@ -58,6 +59,9 @@ notebooks: $(STAMP)
 
 soak: $(STAMP)
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m soak --hypothesis-profile soak --timeout 0 $(ARGS)
+
+mutants: $(STAMP)
+	$(PY) -m pytest -n $(WORKERS) -q -m soak -k two_instruments --timeout 0 $(ARGS) tests/properties
 
 bench: $(STAMP)
 	@set -e; for script in $(wildcard benchmarks/*.py); do echo "$$script"; $(PY) "$$script" $(ARGS); done

@@ -32,6 +32,13 @@ class Mishap(StrEnum):
     """All is kept, and the caller dies before it hears of it."""
 
 
+PASSING: Final = (Mishap.BUSY, Mishap.FULL, Mishap.UNREACHABLE, Mishap.LOST_REPLY)
+"""What a worker gets over by trying again."""
+
+DEADLY: Final = (Mishap.BROKEN, Mishap.DIES_BEFORE, Mishap.DIES_AFTER)
+"""What ends a worker's process."""
+
+
 class Trouble(NamedTuple):
     """What befalls one call: a mishap, or (`None`) none but that it `takes` so much longer."""
 

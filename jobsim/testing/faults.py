@@ -1,18 +1,15 @@
 """Faults of a store from Hypothesis: what fails shrinks to the few troubles that matter."""
 
-from collections.abc import Collection, Mapping
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, TypeVar
 
 from hypothesis import strategies as st
 
 from jobsim.core.time import SECOND, Duration
-from jobsim.storage.troubles import Mishap, Trouble
+from jobsim.storage.troubles import DEADLY, PASSING, Mishap, Trouble
+from jobsim.testing.plots import Plot, plot
 
-PASSING: Final = (Mishap.BUSY, Mishap.FULL, Mishap.UNREACHABLE, Mishap.LOST_REPLY)
-"""What a worker gets over by trying again."""
-
-DEADLY: Final = (Mishap.BROKEN, Mishap.DIES_BEFORE, Mishap.DIES_AFTER)
-"""What ends a worker's process."""
+T = TypeVar("T")
 
 Troubled = Mapping[int, Trouble]
 """What befalls calls, by their numbers from 1: for `jobsim.storage.troubles.Script`."""
@@ -26,3 +23,13 @@ def troubled_calls(
     """Return a strategy for what befalls the first `calls` of a process: up to `most` of the `mishaps`."""
     trouble = st.builds(Trouble, st.sampled_from(list(mishaps)), _TIMES)
     return st.dictionaries(st.integers(1, calls), trouble, max_size=most)
+
+
+@st.composite
+def plots(draw: st.DrawFn) -> Plot:
+    """Return a strategy for plots; they shrink to the jobs and the mishaps that matter."""
+
+    def pick(choices: Sequence[T], /) -> T:
+        return draw(st.sampled_from(choices))
+
+    return plot(pick)

@@ -30,7 +30,7 @@ from jobsim.core.outcome import (
     TimedOut,
 )
 from jobsim.core.time import SECOND, Duration, Instant
-from jobsim.core.transitions import WAITING, Kind
+from jobsim.core.transitions import FINAL, WAITING, Kind
 from jobsim.storage.base import Storage
 from jobsim.testing.crashing import CrashPoint, When
 from jobsim.testing.driving import QUEUES, STREAMS, burst, drain, judge
@@ -117,6 +117,11 @@ class QueueMachine(RuleBasedStateMachine):
         running = self.model.in_states(State.RUNNING)
         return [lease for lease in self._leases if lease.id in running and self.model.until(lease) is None]
 
+    def _over(self) -> list[Lease]:
+        """Return the leases that somebody knows of, of jobs that have ended."""
+        ended = self.model.in_states(*FINAL)
+        return [lease for lease in self._leases if lease.id in ended]
+
     @precondition(lambda self: self.model.known)
     @rule(by=st.sampled_from([1, SECOND, 5 * SECOND, 30 * SECOND]))
     def advance(self, by: int) -> None:
@@ -191,6 +196,12 @@ class QueueMachine(RuleBasedStateMachine):
     def settle_late(self, who: WorkerId, pick: int, outcome: Outcome) -> None:
         """Settle as a zombie does, whose job runs under another lease."""
         self._settle([picked(self._taken_over(), pick)], outcome, self._clock(who))
+
+    @precondition(lambda self: self._over())
+    @rule(who=NAMES, pick=PICKS, outcome=OUTCOMES)
+    def settle_after_end(self, who: WorkerId, pick: int, outcome: Outcome) -> None:
+        """Settle an attempt of a job that has ended meanwhile: buried, cancelled, or done by another."""
+        self._settle([picked(self._over(), pick)], outcome, self._clock(who))
 
     def _settle(self, leases: Sequence[Lease], outcome: Outcome, now: Instant) -> None:
         batch = [judge(lease, outcome, now) for lease in leases]

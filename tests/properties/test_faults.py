@@ -14,9 +14,9 @@ from jobsim.storage.base import Storage
 from jobsim.storage.faulty import FaultyStorage
 from jobsim.storage.memory import MemoryStorage
 from jobsim.storage.sqlite import SqliteStorage
-from jobsim.storage.troubles import Script
+from jobsim.storage.troubles import PASSING, Script
 from jobsim.testing.driving import POLICY, STREAMS, EveryOther
-from jobsim.testing.faults import PASSING, Troubled, troubled_calls
+from jobsim.testing.faults import Troubled, troubled_calls
 from jobsim.testing.invariants import verify
 from jobsim.worker.calls import StorageCalls
 from jobsim.worker.pool import Worker

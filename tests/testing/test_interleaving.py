@@ -16,7 +16,7 @@ from jobsim.storage.sqlite import SqliteStorage
 from jobsim.testing.interleaving import Order, Scope, explore, replay, sample
 from tests.campaigns import record
 from tests.planted.exploring import LookThenAct, explorer_finds
-from tests.properties.test_planted_bugs import (
+from tests.planted.stores import (
     BlindExtend,
     BlindSettle,
     EarlyReply,
