@@ -79,7 +79,7 @@ def shrunk(found: Course, scope: Scope, open_storage: OpenStorage, through: Thro
         start = 0
         while start < len(found.moves):
             fewer = (*found.moves[:start], *found.moves[start + size :])
-            tried = course(scope, _those_possible(fewer), open_storage, through)
+            tried = course(scope, those_possible(fewer), open_storage, through)
             if any(violation.rule == rule for violation in tried.violations):
                 found = tried
             else:
@@ -88,7 +88,9 @@ def shrunk(found: Course, scope: Scope, open_storage: OpenStorage, through: Thro
     return found
 
 
-def _those_possible(moves: Sequence[Move]) -> Schedule:
+def those_possible(moves: Sequence[Move]) -> Schedule:
+    """Return the schedule of those of `moves` that can be made when it is their turn."""
+
     def schedule(run: Run) -> Iterator[Move]:
         for move in moves:
             if move in run.moves():

@@ -46,7 +46,6 @@ class Run:
     def __init__(self, scope: Scope, storage: Storage, through: Through) -> None:
         self.scope = scope
         self.spent = Spent()
-        self.made: Final[list[Move]] = []
         self.story: Final[list[str]] = []
         self.violations: list[Violation] = []
         self._storage, self._through = storage, through
@@ -82,7 +81,6 @@ class Run:
 
     def make(self, move: Move) -> None:
         """Make a move, one of `moves`."""
-        self.made.append(move)
         self.spent = spend(self.spent, move)
         try:
             self._make(move)

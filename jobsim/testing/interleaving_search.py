@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from jobsim.core.transitions import FINAL
-from jobsim.testing.interleaving_course import Course, course, shrunk
+from jobsim.testing.interleaving_course import Course, course, shrunk, those_possible
 from jobsim.testing.interleaving_drain import drains
 from jobsim.testing.interleaving_graph import FIRST, Graph, Option, State
 from jobsim.testing.interleaving_judge import OpenStorage
@@ -73,7 +73,7 @@ def _told(
     scope: Scope, moves: list[Move], broken: Broken, open_storage: OpenStorage, through: Through
 ) -> Course:
     """Return what was found as the course of live processes, each under a name of its own, and shrunk."""
-    told = course(scope, lambda _: moves, open_storage, through)
+    told = course(scope, those_possible(moves), open_storage, through)
     if told.violations:
         return shrunk(told, scope, open_storage, through)
     return replace(told, violations=tuple(broken.violations))

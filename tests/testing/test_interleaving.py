@@ -5,7 +5,6 @@ from itertools import count
 
 import pytest
 
-from jobsim.core.decide import LOST, Settlement
 from jobsim.core.errors import ConfigError
 from jobsim.core.job import JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.time import Duration, Instant
@@ -19,9 +18,13 @@ from tests.planted.exploring import LookThenAct, explorer_finds
 from tests.planted.stores import (
     BlindExtend,
     BlindSettle,
+    EarlyClaim,
     EarlyReply,
+    GreedyClaim,
     OneTooMany,
     Planted,
+    RescueByScan,
+    ResetToken,
     SwallowedKey,
 )
 
@@ -106,22 +109,6 @@ def test_stores_agree_on_what_there_is() -> None:
     assert (memory.states, memory.moves, memory.ends) == (on_disk.states, on_disk.moves, on_disk.ends)
 
 
-class RescueByScan(Planted):
-    """What a reaper saw some time ago is brought back by id, be it in other hands by now."""
-
-    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
-        """Write what became of finished attempts."""
-        return super().settle([self._forced(s, now) for s in settlements], now)
-
-    def _forced(self, settlement: Settlement, now: Instant) -> Settlement:
-        lease = self.current(settlement.lease)
-        row = self._book._table.row(lease.id)
-        if settlement.decision.why.outcome != LOST or row is None or row.lease is None:
-            return settlement
-        row.lease = row.lease._replace(until=Instant(now - 1))
-        return settlement._replace(lease=lease)
-
-
 class BlindClaim(Planted):
     """A claim takes what runs as well as what waits."""
 
@@ -136,7 +123,18 @@ class BlindClaim(Planted):
         return super().claim(worker, queues, limit, lease, now)
 
 
-BUGS = [BlindClaim, BlindExtend, BlindSettle, EarlyReply, OneTooMany, RescueByScan, SwallowedKey]
+BUGS = [
+    BlindClaim,
+    BlindExtend,
+    BlindSettle,
+    EarlyClaim,
+    EarlyReply,
+    GreedyClaim,
+    OneTooMany,
+    RescueByScan,
+    ResetToken,
+    SwallowedKey,
+]
 
 
 @pytest.mark.parametrize("bug", BUGS)
