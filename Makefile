@@ -15,7 +15,7 @@ export MPLBACKEND := Agg
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint notebooks soak mutants bench docs clean
+.PHONY: help install demo test lint notebooks soak mutants bench docs site clean
 
 help:
 	@echo 'make demo        compare retry policies through a ten-minute outage; writes reports/'
@@ -25,7 +25,8 @@ help:
 	@echo 'make soak        the long campaigns, with fresh random seeds'
 	@echo 'make mutants     plant bugs, and show which instrument finds which, and how soon'
 	@echo 'make bench       the benchmarks'
-	@echo 'make docs        regenerate what the documentation takes from the code'
+	@echo 'make docs        regenerate what the documentation takes from the code, and build the site'
+	@echo 'make site        build the site: docs/_build/html'
 	@echo 'make clean       remove all that make made'
 
 install: $(STAMP)
@@ -68,11 +69,17 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(PY) docs/state_diagram.py
+	$(PY) docs/state_table.py
 	$(PY) docs/policy_tables.py
 	$(PY) docs/model_tables.py
 	$(PY) docs/measure_table.py
 	$(PY) docs/scenario_schema.py
+	$(PY) docs/pictures.py
+	$(MAKE) site
+
+site: $(STAMP)
+	$(PY) -m sphinx -c docs -W --keep-going -q -j $(WORKERS) . docs/_build/html
 
 clean:
-	rm -rf .venv .venv-latest build dist reports *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-latest build dist docs/_build reports *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

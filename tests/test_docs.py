@@ -1,5 +1,6 @@
 """What the documentation shows is true: its code runs, its tables and links are right."""
 
+import json
 import re
 import runpy
 import shlex
@@ -7,8 +8,9 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -16,15 +18,28 @@ from matplotlib import pyplot as plt
 from typer.main import get_command
 
 import jobsim
-from jobsim import Scenario
+from jobsim import Scenario, State
 from jobsim.cli.app import app
 from jobsim.cli.config import Config
 from jobsim.models import Server, StorageModel, Workers
+from jobsim.sim.schema import scenario_schema
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+INDEX = ROOT / "docs" / "index.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
-TARGET = re.compile(r"\]\(([^)#:]+)\)")
+OTHERS = [
+    *(
+        ROOT / name
+        for name in ("ARCHITECTURE.md", "CHANGELOG.md", "benchmarks/README.md", "notebooks/README.md")
+    ),
+    *sorted((ROOT / "docs" / "adr").glob("*.md")),
+]
+"""Pages of the site that show no code to be run."""
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LINK = re.compile(r"\]\(([^):]+)\)")
+FENCED = re.compile(r"^( *)```.*?^\1```", re.DOTALL | re.MULTILINE)
 
 WORLD = """
 name = "small"
@@ -38,16 +53,43 @@ service = { dist = "constant", value = "1s" }
 
 """
 
-MODULES = ("howto-frameworks.md", "howto-test-your-handlers.md")
-"""Pages of modules: `tests/test_frameworks.py` and `tests/test_pytest_plugin.py` run them."""
+MODULES = ("howto-frameworks.md", "howto-test-your-handlers.md", "tutorial-crash-suite.md")
+"""Pages of modules: `tests/test_frameworks.py`, `tests/test_pytest_plugin.py` and a test below run them."""
+
+SHELL = re.compile(r"^jobsim ", re.MULTILINE)
 
 page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """Return the code of `page` in one language."""
+    """Return the code of `page` in one language, as it stands within a list, too."""
     text = page.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", text, re.DOTALL | re.MULTILINE)
+    return [dedent(code) for _, code in found]
+
+
+def written(folder: Path, codes: Iterable[str]) -> None:
+    """Write those that begin with the name of a file into it."""
+    for code in codes:
+        name = re.match(r"# (\w+\.py)\n", code)
+        if name is not None:
+            (folder / name[1]).write_text(code, encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of the headings of `page`, as code hosts and the site make them."""
+    headings = re.findall(r"^#+ (.*)$", FENCED.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(page: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the files that `page` refers to by a relative link, each with its anchor."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".ipynb":
+        text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    for target in LINK.findall(FENCED.sub("", text)):
+        file, _, anchor = target.partition("#")
+        yield (page.parent / file if file else page).resolve(), anchor
 
 
 @pytest.fixture
@@ -76,22 +118,53 @@ def test_python_of_a_page_runs(page: Path) -> None:
             value()
 
 
-def test_readme_shows_a_worker_that_works(here: Path) -> None:
-    """The app and the commands of the README can be copied as they are."""
-    app = next(code for code in blocks(README, "python") if code.startswith("# app.py"))
-    (here / "app.py").write_text(app, encoding="utf-8")
-    commands = blocks(README, "sh")[1].replace("jobsim ", f"{shlex.quote(sys.executable)} -m jobsim ")
+def shell(here: Path, page: Path, commands: str) -> str:
+    """Run `commands` beside the modules that `page` shows, and return what they wrote."""
+    written(here, blocks(page, "python"))
     done = subprocess.run(
-        ["sh", "-euc", commands],
+        ["sh", "-euc", SHELL.sub(f"{shlex.quote(sys.executable)} -m jobsim ", commands)],
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert "charge order 42 once" in done.stdout
-    assert "succeeded" in done.stdout
+    return done.stdout
+
+
+def test_readme_shows_a_worker_that_works(here: Path) -> None:
+    """The app and the commands of the README can be copied as they are."""
+    said = shell(here, README, blocks(README, "sh")[1])
+    assert "charge order 42 once" in said
+    assert "succeeded" in said
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES[1:] if blocks(page, "sh")], ids=lambda path: path.name
+)
+def test_commands_of_a_page_run(page: Path, here: Path) -> None:
+    """All that are no session on a terminal, in order, in one directory."""
+    assert shell(here, page, "\n".join(blocks(page, "sh")))
+
+
+@pytest.mark.parametrize("mended", [False, True])
+def test_tutorial_shows_a_crash_suite_that_works(here: Path, *, mended: bool) -> None:
+    """It fails at the points that the page names, and passes once the handler is mended."""
+    page = ROOT / "docs" / "tutorial-crash-suite.md"
+    written(here, blocks(page, "python")[2 * mended : 2 * mended + 2])
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:jobsim", "-p", "jobsim.pytest_plugin"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "test_shop.py"],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT}:{here}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    failed = re.findall(r"^SUBFAILED.*$", done.stdout, re.MULTILINE)
+    assert failed == ([] if mended else blocks(page, "text")[0].splitlines()), done.stdout
+    assert done.returncode == (0 if mended else 1)
 
 
 def test_readme_names_targets_that_make_has() -> None:
@@ -102,11 +175,78 @@ def test_readme_names_targets_that_make_has() -> None:
         assert "demo" not in command or "scenarios/payment-api-outage.toml" in done.stdout
 
 
-@page
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda path: path.name)
 def test_links_of_a_page_lead_somewhere(page: Path) -> None:
-    """Each relative link and picture is a file of the repository."""
-    for target in TARGET.findall(page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), target
+    """Each relative link and picture is a file of the repository, and its anchor a heading there."""
+    for target, anchor in links(page):
+        assert target.exists(), target
+        assert not anchor or anchor in anchors(target), f"{target.name}#{anchor}"
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    """By links alone: who reads them in the repository has no other way."""
+    reached, ahead = {INDEX}, [INDEX]
+    while ahead:
+        new = {target for target, _ in links(ahead.pop()) if target.suffix in (".md", ".ipynb")} - reached
+        reached |= new
+        ahead += new
+    assert {*PAGES[1:], *OTHERS, *NOTEBOOKS} <= reached
+
+
+def test_site_has_every_page_in_its_contents() -> None:
+    """What the index lists is in its tables of contents, too, which the site's sidebar is made from."""
+    lists = "\n".join(blocks(INDEX, "{toctree}"))
+    for page in PAGES[1:]:
+        assert page == INDEX or re.search(rf"^{page.stem}$", lists, re.MULTILINE), page.name
+
+
+def test_reference_has_every_public_name() -> None:
+    """What `import jobsim` offers is on one of the pages made from docstrings."""
+    pages = "\n".join(page.read_text("utf-8") for page in PAGES if page.name.startswith("api-"))
+    named = set(re.findall(r"^\.\. auto\w+:: ([\w.]+)$", pages, re.MULTILINE))
+    assert {f"jobsim.{name}" for name in jobsim.__all__} <= named
+
+
+def test_reference_of_commands_has_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each that is not hidden has a line with what it does."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    text = runpy.run_path(str(ROOT / "docs" / "command_pages.py"))["commands"]()
+    for name, command in commands(get_command(app), "jobsim"):
+        section = text.partition(f"\n## `{name}`\n")[2].partition("\n## ")[0]
+        assert section, name
+        for parameter in command.params:
+            shown = (parameter.opts[0], str(parameter.metavar).replace("|", "❘"), str(parameter.name).upper())
+            line = rf"^\| `({'|'.join(map(re.escape, shown))})`[^|]* \| \w"
+            assert parameter.hidden or re.search(line, section, re.MULTILINE), (name, parameter.name)
+
+
+def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield every command that does something, by the words that call it."""
+    below = getattr(command, "commands", {})
+    if not below:
+        yield path, command
+    for name, one in below.items():
+        yield from commands(one, f"{path} {name}")
+
+
+def test_reference_of_the_scenario_file_has_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each key that the schema knows has a line, but for those of models, which have a page."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    script = runpy.run_path(str(ROOT / "docs" / "schema_tables.py"))
+    schema, text = scenario_schema(), script["scenario_format"]()
+    parts = [part for name, _, more in script["TABLES"] for part in (name, *more)]
+    for table in (schema, *(schema["$defs"][part] for part in parts)):
+        for key, value in table.get("properties", {}).items():
+            assert "const" in value or f"| `{key}` | " in text, key
+
+
+def test_pictures_are_there_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each that `make docs` draws is on a page, and every state has its place in that of the states."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    script = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
+    shown = {target for page in PAGES for target, _ in links(page)}
+    assert {ROOT / "docs" / "images" / name for name in script["PICTURES"]} <= shown
+    assert script["PLACES"].keys() == {None, *State}
 
 
 @page
@@ -143,6 +283,14 @@ def test_table_of_measures_is_the_codes(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.syspath_prepend(ROOT / "docs")
     script = runpy.run_path(str(ROOT / "docs" / "measure_table.py"))
     text = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
+    assert script["with_tables"](text, script["TABLES"]) == text
+
+
+def test_table_of_states_is_the_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what `make docs` would write."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    script = runpy.run_path(str(ROOT / "docs" / "state_table.py"))
+    text = (ROOT / "docs" / "states.md").read_text(encoding="utf-8")
     assert script["with_tables"](text, script["TABLES"]) == text
 
 

@@ -9,7 +9,7 @@ from jobsim.core.errors import ConfigError
 from jobsim.core.time import Duration
 from jobsim.models.base import Model
 from jobsim.models.contention import Row
-from jobsim.models.failures import FailureModel
+from jobsim.models.failures import FailureField
 from jobsim.models.failures_base import Failure, Fault
 from jobsim.models.fields import (
     Count,
@@ -86,7 +86,7 @@ class Server(Model):
     network: Service | None = None
     timeout: OptionalDurationField = default(None)
     overload: Overload | None = None
-    failures: tuple[FailureModel, ...] = ()
+    failures: tuple[FailureField, ...] = ()
     timeout_error: ErrorField = default("TimeoutError: no reply in time")
     full_error: ErrorField = default("ConnectionError: too many calls wait")
 

@@ -1,8 +1,15 @@
 """What befalls attempts: each model looks at when an attempt starts and at one uniform number."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import (
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidatorFunctionWrapHandler,
+    WrapSerializer,
+    WrapValidator,
+)
 
 from jobsim.core.time import Duration
 from jobsim.models.failures_base import Failure, Fault
@@ -125,3 +132,32 @@ FailureModel = Annotated[
     Independent | Outage | Brownout | Permanent | Alternating | GilbertElliott,
     Field(discriminator="model"),
 ]
+"""The failure models that a scenario file knows."""
+
+
+class OwnFailure:
+    """A failure model of the caller's, in a tree of tables, where pydantic would take a model apart."""
+
+    __slots__ = ("model",)
+
+    def __init__(self, model: Failure) -> None:
+        self.model = model
+
+
+def _read(value: Any, known: ValidatorFunctionWrapHandler) -> Failure:
+    """Return a failure model of the caller's as it is; all else is for the known ones to read."""
+    own = value.model if isinstance(value, OwnFailure) else value
+    return own if isinstance(own, Failure) and not hasattr(own, "model") else known(value)
+
+
+def _told(model: Failure, known: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+    """Return the table of a known model; one of the caller's is kept, or told by its `repr`."""
+    if hasattr(model, "model"):
+        return known(model)
+    return OwnFailure(model) if info.mode == "python" else repr(model)
+
+
+if TYPE_CHECKING:
+    FailureField = Failure
+else:
+    FailureField = Annotated[FailureModel, WrapValidator(_read), WrapSerializer(_told)]

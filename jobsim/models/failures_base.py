@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 from jobsim.core.outcome import Error, Failed
 from jobsim.core.time import Duration
 from jobsim.models.base import Model, Uniform
-from jobsim.models.fields import ErrorField, OptionalDurationField
+from jobsim.models.fields import ErrorField, OptionalDurationField, default
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Failure(Model):
     """Whether the number that decides is one for all attempts of a job, and not drawn for each."""
 
     if TYPE_CHECKING:  # each model has these fields, after its own, so that it reads well where it is written
-        error: ErrorField
-        takes: OptionalDurationField
-        retry_after: OptionalDurationField
-        kills: bool
+        error: ErrorField = default("RuntimeError")
+        takes: OptionalDurationField = default(None)
+        retry_after: OptionalDurationField = default(None)
+        kills: bool = False
 
     @cached_property
     def fault(self) -> Fault:

@@ -25,7 +25,8 @@ from jobsim.models.arrivals import Arrivals
 from jobsim.models.base import Model
 from jobsim.models.dependency import Dependency, Server
 from jobsim.models.enqueuers import Resubmit
-from jobsim.models.failures import FailureModel
+from jobsim.models.failures import FailureField
+from jobsim.models.failures_base import Failure
 from jobsim.models.failures_phased import disagreements
 from jobsim.models.fields import (
     DurationField,
@@ -108,15 +109,13 @@ class JobClass(Model):
     max_attempts: Annotated[int, Field(strict=True, ge=1, le=UNLIMITED)] | None = None
     arrivals: Arrivals
     service: Service
-    failures: tuple[FailureModel, ...] = ()
+    failures: tuple[FailureField, ...] = ()
     dependency: Text | None = None
     before_call: Probability | None = None
     resubmit: Resubmit | None = None
 
 
-def _failures(
-    dependencies: Iterable[Dependency], jobs: Iterable[JobClass]
-) -> Iterator[tuple[Path, FailureModel]]:
+def _failures(dependencies: Iterable[Dependency], jobs: Iterable[JobClass]) -> Iterator[tuple[Path, Failure]]:
     """Yield every failure model, and where pydantic locates it."""
     for index, dependency in enumerate(dependencies):
         if isinstance(dependency, Server):
@@ -277,7 +276,7 @@ class Scenario(Model):
         """Return the scenario as TOML text that `from_text` reads back as an equal one.
 
         Raises:
-            ConfigError: a policy has a backoff or jitter that is not one of jobsim's own.
+            ConfigError: a backoff, a jitter or a failure model is not one of jobsim's own.
         """
         from jobsim.sim.toml_text import toml_text  # late: only writing needs tomlkit
 

@@ -6,7 +6,9 @@ from typing import Any, Final
 import tomlkit
 from tomlkit.items import AoT, Array, Item, Table, Trivia, Whitespace
 
+from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
+from jobsim.models.failures import OwnFailure
 from jobsim.policies import PRESETS
 from jobsim.sim.policy_tables import policy_table
 
@@ -85,6 +87,8 @@ def _value(value: Any) -> Item:
         case list() | tuple():  # at once: tomlkit appends to an array by going through it
             items = [piece for entry in value for piece in (_value(entry), Whitespace(", "))]
             return Array(items[:-1], Trivia())
+        case OwnFailure():
+            raise ConfigError(f"{value.model!r} is a failure model of your own, which no file can say")
         case _:
             item: Item = tomlkit.item(value)
             return item
