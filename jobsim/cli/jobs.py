@@ -26,6 +26,7 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _STATES: Final = ", ".join(State)
 
 _JOBS: Final = "job", "jobs"
+_REQUEUABLE: Final = {state for state in State if (state, Kind.REQUEUE) in TRANSITIONS}
 _CANCELLABLE: Final = {state for state in State if (state, Kind.CANCEL) in TRANSITIONS}
 
 app = typer.Typer(help="Look at jobs, cancel them, or retry them.", no_args_is_help=True)
@@ -83,9 +84,9 @@ def cancel_jobs(
 
 @app.command("retry")
 def retry_jobs(jobs: JobsToChange, *, url: Database, as_json: Json = False) -> None:
-    """Make dead letters pending again, with a new budget of attempts, as ``dlq requeue`` does."""
+    """Have jobs that wait, and dead letters, run as soon as there is room, with a new budget of attempts."""
     with open_database(url) as store:
-        ids = those_in(store, jobs, {State.DEAD_LETTER}, "not a dead letter: it needs no retry by hand")
+        ids = those_in(store, jobs, _REQUEUABLE, "and cannot be retried")
         code = carry_out(ids, partial(requeue, store), "requeued", _JOBS, as_json=as_json)
     raise typer.Exit(code if len(ids) == len(set(jobs)) else ExitCode.NOT_FOUND)
 

@@ -27,7 +27,8 @@ class State(StrEnum):
 
     PENDING = "pending"
     """Waits for its first run, or for another after a requeue, a release or a snooze. Enqueuers and
-    operators put it here; a claim at or after `run_at` takes it out. A crash leaves it as it is."""
+    operators put it here; a claim at or after `run_at`, or a cancellation, takes it out. A crash leaves
+    it as it is."""
 
     RUNNING = "running"
     """One worker holds a lease on it. A claim puts it here; the settlement of that lease takes it
@@ -38,7 +39,7 @@ class State(StrEnum):
 
     FAILED = "failed"
     """The last attempt failed and the job waits for its retry time. A settlement puts it here; a
-    claim at or after `run_at` takes it out. A crash leaves it as it is."""
+    claim at or after `run_at`, a requeue or a cancellation takes it out. A crash leaves it as it is."""
 
     DEAD_LETTER = "dead_letter"
     """Final until an operator acts: attempts exhausted, error not retryable, or too old. A

@@ -33,6 +33,8 @@ TRANSITIONS: Final[dict[tuple[State | None, Kind], State]] = {
     (State.RUNNING, Kind.DEAD_LETTER): State.DEAD_LETTER,
     (State.RUNNING, Kind.RELEASE): State.PENDING,
     (State.DEAD_LETTER, Kind.REQUEUE): State.PENDING,
+    (State.PENDING, Kind.REQUEUE): State.PENDING,
+    (State.FAILED, Kind.REQUEUE): State.PENDING,
     (State.PENDING, Kind.CANCEL): State.CANCELLED,
     (State.FAILED, Kind.CANCEL): State.CANCELLED,
     (State.RUNNING, Kind.CANCEL): State.CANCELLED,

@@ -14,8 +14,8 @@
     a job. So is one that `possible` rules out; one that says the lease is lost, for example, where it
     was renewed after a reaper saw it.
 8.  A release gives the attempt back, never the token.
-9.  A requeue keeps the attempt count and grants a new budget: the limit becomes their sum, and tries
-    count from 1 again.
+9.  A requeue, of a dead letter or of a job that waits, has it due now. It keeps the attempt count and grants
+    a new budget: the limit becomes their sum, and tries count from 1 again.
 10. A job is never removed but by `prune`, and its `Lease.key` is never another's.
 11. One impossible item of a batch is reported for itself and does not stop the others. The second of two
     settlements under one lease is such an item.
@@ -209,7 +209,10 @@ class Storage(Protocol):
         ...
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
-        """Make dead letters pending again, due now; `False` where that is not possible."""
+        """Make jobs pending, due now, with a new budget; `False` where that is not possible.
+
+        It is where they wait, be it for another try, or are dead letters; each at most once in a call.
+        """
         ...
 
     def set_limits(self, limits: Mapping[Scope, Limit]) -> None:

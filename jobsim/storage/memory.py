@@ -70,7 +70,7 @@ class MemoryStorage:
             return self._book.next_due(queues)
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
-        """Make dead letters pending again, due now; `False` where that is not possible."""
+        """Make jobs pending, due now, with a new budget; `False` where that is not possible."""
         with self._lock:
             return self._book.requeue(ids, now)
 

@@ -51,12 +51,17 @@ class Jobs:
         return line
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
-        """Make dead letters pending again, due now; `False` where that is not possible."""
-        return [self._requeue(id_, now) for id_ in ids]
+        """Make jobs pending, due now, with a new budget; `False` where that is not possible."""
+        left = set(ids)  # one that is named twice is requeued once
+        done = []
+        for id_ in ids:
+            done.append(id_ in left and self._requeue(id_, now))
+            left.discard(id_)
+        return done
 
     def _requeue(self, id_: JobId, now: Instant) -> bool:
         row = self._table.row(id_)
-        if row is not None and self._keys.holder(row.unique_key) is not None:
+        if row is not None and self._keys.holder(row.unique_key) not in (None, row):
             return False
         moved = self._move(id_, Kind.REQUEUE, now)
         if moved is None:

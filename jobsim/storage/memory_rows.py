@@ -119,7 +119,8 @@ Later = tuple[Instant, int, Row]
 class Line:
     """The waiting jobs of one queue: those due by priority, the others by time.
 
-    A cancelled job stays until it is met: nothing leads out of that state, so it cannot be mistaken.
+    A job that was cancelled, or requeued for another time, stays where it was until it is met there, and is
+    told by its state, or by its time.
     """
 
     __slots__ = ("later", "ready")
@@ -144,7 +145,8 @@ class Line:
             heappush(ready, (-row.priority, run_at, number, row))
         while ready:
             head = ready[0]
-            if head[3].state in WAITING:
+            row = head[3]
+            if row.state in WAITING and row.run_at == head[1]:
                 if head[1] <= now:
                     return head
                 # A clock ahead of the one that asks now has brought it here too early.
@@ -156,11 +158,13 @@ class Line:
         """Return the earliest `run_at` of those waiting, or that of an overdue one."""
         ready, later = self.ready, self.later
         while ready:
-            if ready[0][3].state in WAITING:
+            row = ready[0][3]
+            if row.state in WAITING and row.run_at == ready[0][1]:
                 return ready[0][1]
             heappop(ready)
         while later:
-            if later[0][2].state in WAITING:
+            row = later[0][2]
+            if row.state in WAITING and row.run_at == later[0][0]:
                 return later[0][0]
             heappop(later)
         return None

@@ -147,7 +147,7 @@ class PostgresStorage:
         return next_due(partial(self._database.glance, tuple), queues)
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
-        """Make dead letters pending again, due now; `False` where that is not possible."""
+        """Make jobs pending, due now, with a new budget; `False` where that is not possible."""
         if not ids:
             return []
         left = _TRIES

@@ -221,15 +221,16 @@ def _movable(session: Session, ids: Iterable[JobId], kind: Kind) -> dict[JobId, 
 
 
 def _with_free_keys(session: Session, jobs: dict[JobId, Standing]) -> dict[JobId, Standing]:
-    """Return those of the jobs whose unique key nobody holds, the first of each key."""
+    """Return those of the jobs whose unique key nobody else holds, the first of each key."""
     keys = {job.unique_key for job in jobs.values() if job.unique_key is not None}
     if not keys:
         return jobs
     held = session.run("holders", texts(map(stored, keys))).fetchall()
+    holders = {JobId.from_bytes(uuid) for _, uuid in held}
     free = keys - {original(key) for key, _ in held}
     first: dict[JobId, Standing] = {}
     for id_, job in jobs.items():
-        if job.unique_key is None or job.unique_key in free:
+        if job.unique_key is None or id_ in holders or job.unique_key in free:
             first[id_] = job
             free.discard(str(job.unique_key))
     return first

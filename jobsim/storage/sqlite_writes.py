@@ -107,7 +107,7 @@ class Writes:
         done, events = [], []
         for id_ in ids:
             row = standing.pop(id_, None)
-            free = row is not None and (row[7] is None or holder(cursor, row[7]) is None)
+            free = row is not None and _has_free_key(cursor, row)
             done.append(free)
             if row is not None and free:
                 _, key, _, attempt, _, budget, token, _ = row
@@ -140,6 +140,12 @@ class Writes:
         """Return those of the jobs to which `kind` can happen."""
         standing = self._standing(ids)
         return {id_: row for id_, row in standing.items() if (state_of(row[2]), kind) in TRANSITIONS}
+
+
+def _has_free_key(cursor: apsw.Cursor, row: Row) -> bool:
+    """Return whether nobody but the job of a row of ``standing.sql`` holds its unique key."""
+    found = None if row[7] is None else holder(cursor, row[7])
+    return found is None or bool(found[0] == row[1])
 
 
 def _under(lease: Lease, row: Row) -> bool:

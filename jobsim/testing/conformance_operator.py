@@ -9,6 +9,7 @@ from jobsim.storage.base import Storage
 from jobsim.testing.conformance_base import (
     BEGAN,
     BURY,
+    QUEUES,
     SUCCEED,
     StorageRules,
     add,
@@ -90,14 +91,46 @@ class OperatorRules(StorageRules):
             settle(storage, lease, BURY, now=at(time))
         assert (lease.attempt, lease.max_attempts) == (4, 6)
 
-    def test_requeue_moves_dead_letters_alone(self, storage: Storage) -> None:
+    def test_requeue_moves_dead_letters_and_what_waits(self, storage: Storage) -> None:
         """Jobs in other states and unknown ones are left as they are, and said so; the others go on."""
-        leases = one_in_each_state(storage)
-        ids = [job.id for job in storage.find()]
-        others = [job for job in storage.find() if job.state is not State.DEAD_LETTER]
-        expected = [job.state is State.DEAD_LETTER for job in storage.find()]
-        assert storage.requeue([job_id(99), *ids], at(7)) == [False, *expected]
-        assert [job for job in storage.find() if job.id != leases[State.DEAD_LETTER].id] == others
+        one_in_each_state(storage)
+        moved = (State.PENDING, State.FAILED, State.DEAD_LETTER)
+        before = storage.find()
+        assert storage.requeue([job_id(99), *(job.id for job in before)], at(7)) == [
+            False,
+            *(job.state in moved for job in before),
+        ]
+        for was, job in zip(before, storage.find(), strict=True):
+            if was.state in moved:
+                assert (job.state, job.run_at, job.enqueued) == (State.PENDING, at(7), at(7))
+                assert (job.attempt, job.max_attempts) == (was.attempt, was.attempt + was.budget)
+            else:
+                assert job == was
+
+    def test_requeued_job_that_waited_is_due_once(self, storage: Storage) -> None:
+        """It is claimed now, and not again at the time for which it had waited before."""
+        settle(storage, start(storage, max_attempts=2), retry(at(100)))
+        add(storage, new(2, run_at=at(100)))
+        assert claim(storage, now=at(6)) == []
+        assert storage.requeue([job_id(1), job_id(2)], at(7)) == [True, True]
+        assert storage.next_due(QUEUES) == at(7)
+        leases = claim(storage, now=at(7))
+        assert [(lease.id, lease.attempt, lease.tries) for lease in leases] == [
+            (job_id(1), 2, 1),
+            (job_id(2), 1, 1),
+        ]
+        for lease in leases:
+            assert settle(storage, lease, retry(at(200)), now=at(8))
+        assert storage.next_due(QUEUES) == at(200)
+        assert claim(storage, now=at(150)) == []
+        assert len(claim(storage, now=at(200))) == 2
+
+    def test_requeued_job_that_waited_keeps_its_key(self, storage: Storage) -> None:
+        """The key that it holds is not in its way, and no other dead letter's."""
+        settle(storage, start(storage, 1, unique_key="k"), BURY)
+        add(storage, new(2, unique_key="k", run_at=at(100)))
+        assert storage.requeue([job_id(1), job_id(2)], at(7)) == [False, True]
+        assert add(storage, new(3, unique_key="k")) == [job_id(2)]
 
     def test_requeue_counts_a_job_once(self, storage: Storage) -> None:
         """A job named twice is requeued once."""

@@ -245,8 +245,8 @@ class Model:
 
     def _taken(self, job: JobId) -> bool:
         """Return whether another holds the key of `job`."""
-        key = self.known[job].unique_key
-        return key is not None and any(self.known[id_].unique_key == key for id_ in self._holders())
+        key, others = self.known[job].unique_key, (id_ for id_ in self._holders() if id_ != job)
+        return key is not None and any(self.known[id_].unique_key == key for id_ in others)
 
     def _take(self, *meant: Told) -> None:
         """Take in the next events, which must be these; those of different jobs in either order."""

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import Result
 
 import jobsim
+from jobsim.runtime.live import now
 
 Cli = Callable[..., Result]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -98,20 +99,28 @@ def test_jobs_are_cancelled_after_a_question(cli: Cli) -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_jobs_retry_is_for_dead_letters(cli: Cli) -> None:
-    """A dead letter is pending again; a job that is not one is left alone."""
+def test_jobs_retry_is_for_dead_letters_and_what_waits(cli: Cli) -> None:
+    """A dead letter is pending again, a job that waits is due now; what has ended otherwise is not."""
     with jobsim.Queue(URL) as queue:
 
         @queue.job(max_attempts=1)
         def fail() -> None:
             raise ValueError("no")
 
-        job, other = fail.enqueue(), fail.enqueue(delay="1h")
+        job, later, over = fail.enqueue(), fail.enqueue(delay="1h"), fail.enqueue(delay="1h")
+        queue.storage.cancel([over], now())
         queue.run_worker(burst=True)
-    done = cli("jobs", "retry", str(job), str(other), "--url", URL, "--json")
+    done = cli("jobs", "retry", str(job), str(later), str(over), "--url", URL, "--json")
     assert done.exit_code == 3
-    assert [json.loads(line) for line in done.stdout.splitlines()] == [{"id": str(job), "requeued": True}]
-    assert f"job {other} is pending, not a dead letter" in done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"id": str(job), "requeued": True},
+        {"id": str(later), "requeued": True},
+    ]
+    assert f"job {over} is cancelled, and cannot be retried" in done.stderr
+    with jobsim.Queue(URL) as queue:
+        queue.job(name="fail")(fail.fn)
+        queue.run_worker(burst=True)
+        assert queue.get(later).attempt == 1
 
 
 @pytest.mark.live

@@ -15,7 +15,7 @@ EXPECTED = {
     "retry": ("running", "failed"),
     "dead_letter": ("running", "dead_letter"),
     "release": ("running", "pending"),
-    "requeue": ("dead_letter", "pending"),
+    "requeue": ("dead_letter pending failed", "pending"),
     "cancel": ("pending failed running dead_letter", "cancelled"),
     "refuse": ("", ""),
 }

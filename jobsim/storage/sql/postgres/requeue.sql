@@ -1,4 +1,4 @@
--- dead_letter -> pending, with a new budget of attempts
+-- pending, failed, dead_letter -> pending, with a new budget of attempts
 UPDATE jobsim.job
 SET state = $1::text, ready = true, max_attempts = given.max_attempts, enqueued = $2::bigint, run_at = $2,
     delay = 0, finished = NULL, replaced = false, lane = jobsim.lane(queue, content.kind, content.limit_key)
