@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.planted.instruments import (
     by_seeds,
     by_twice,
 )
+from tests.planted.sqlite import by_rival, by_threads, deferred_transaction
 from tests.planted.stores import STORES, Planted
 
 SOON = {
@@ -85,6 +87,16 @@ def test_bug_in_the_engine_is_found(bug: str) -> None:
         assert QUICK[bug](make)
 
 
+def test_deferred_transaction_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another connection that tries to write before each statement must wait, or the transaction fails."""
+    sound, unsound = tmp_path / "sound", tmp_path / "unsound"
+    sound.mkdir()
+    unsound.mkdir()
+    assert by_rival(sound) is None
+    deferred_transaction(monkeypatch)
+    assert by_rival(unsound)
+
+
 def test_instruments_find_nothing_without_a_bug() -> None:
     """The store and the engine in which bugs are planted are not at fault."""
     assert by_machine(Planted, 40) is None
@@ -127,6 +139,22 @@ def test_bug_in_the_engine_is_found_by_two_instruments(
             "twice": partial(by_twice, make, range(5)),
         }
         tell(bug, instruments, record_property)
+
+
+@pytest.mark.soak
+def test_deferred_transaction_is_found_by_two_instruments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    """A rival before each statement, and two threads at work, find it."""
+    places = {name: tmp_path / name for name in ("rival", "threads")}
+    for place in places.values():
+        place.mkdir()
+    deferred_transaction(monkeypatch)
+    instruments = {
+        "rival": partial(by_rival, places["rival"]),
+        "threads": partial(by_threads, places["threads"]),
+    }
+    tell("deferred_transaction", instruments, record_property)
 
 
 def tell(
