@@ -26,8 +26,10 @@ html_additional_pages = {"index": "to_the_index.html"}
 html_static_path: list[str] = []
 html_theme_options: dict[str, list[str]] = {"footer_icons": []}
 html_copy_source = False
+html_math_renderer = "mathml"
 
 myst_heading_anchors = 4
+myst_enable_extensions = ["dollarmath"]
 myst_fence_as_directive = ["mermaid"]
 nb_execution_mode = "off"
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # they would be fetched from elsewhere

@@ -9,11 +9,12 @@ from jobsim.sim.schema import scenario_schema
 Schema = Mapping[str, Any]
 
 MODELS: Final = {
-    "process": ("arrivals", "models.md#arrivals"),
-    "dist": ("service time", "models.md#service-times"),
-    "model": ("model", "models.md#failures"),
+    "Poisson": "[arrivals](models.md#arrivals)",
+    "Constant": "[service time](models.md#service-times)",
+    "Outage": "[failures](models.md#failures)",
+    "Server": "[a dependency](models.md#dependencies)",
 }
-"""What unions of models are called, by the key that tells them apart, and the page that has them all."""
+"""What unions of models are called, by one of each, and where the page is that has them all."""
 
 TABLES: Final = (
     ("Workers", "[workers]", ("Crashes", "Pauses", "Clocks", "ClockSteps", "Autoscale")),
@@ -27,6 +28,9 @@ TABLES: Final = (
     ("Goal", "[tune]", ()),
 )
 """The parts of a file, in its order: the definition, how it is written, and the definitions it needs."""
+
+PLACES: Final = {name: f"`{written}`" for name, written, _ in TABLES}
+"""How the parts are written, by their definitions."""
 
 
 def scenario_format() -> str:
@@ -80,10 +84,9 @@ def _default(key: str, value: Schema, needed: Sequence[str]) -> str:
 
 def _type(value: Schema) -> str:
     """Return what a key takes, in words."""
-    tag = value.get("discriminator", {}).get("propertyName")
-    if tag:
-        what, page = MODELS[tag]
-        return f"a table of [{what}]({page})"
+    if "discriminator" in value:
+        names = {ref.rpartition("/")[2] for ref in value["discriminator"]["mapping"].values()}
+        return next(f"a table: {link}" for name, link in MODELS.items() if name in names)
     choices = value.get("anyOf", value.get("oneOf"))
     if choices:
         return " or ".join(dict.fromkeys(_type(one) for one in choices))
@@ -93,15 +96,18 @@ def _type(value: Schema) -> str:
 def _plain(value: Schema) -> str:
     match value:
         case {"$ref": ref}:
-            return f"a table, {ref.rpartition('/')[2]}"
+            name = ref.rpartition("/")[2]
+            return f"a table: {PLACES.get(name, name)}"
         case {"enum": names}:
             return ", ".join(f"`{_json(name)}`" for name in names)
         case {"const": name}:
             return f"`{_json(name)}`"
         case {"type": "array", "items": items}:
-            return f"a list: {_type(items)}"
+            return f"a list: {_type(items)}".replace("a list: a table:", "tables:")
         case {"type": "object", "additionalProperties": dict(each)}:
-            return f"a table by name: {_type(each)}"
+            return f"a table, by name: {_type(each)}".replace("name: a table:", "name:")
+        case {"type": "object", "properties": dict()}:
+            return "a table, by measure"
         case {"type": kind}:
             return f"{kind}{_bounds(value)}"
         case _:
