@@ -9,6 +9,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 VENV := .venv$(if $(LATEST),-latest)
 PY := $(VENV)/bin/python
+SITE = $(PY) -m sphinx -c docs -W --keep-going -q -j $(WORKERS) . docs/_build/html
 STAMP := $(VENV)/.installed
 
 export MPLBACKEND := Agg
@@ -75,10 +76,10 @@ docs: $(STAMP)
 	$(PY) docs/measure_table.py
 	$(PY) docs/scenario_schema.py
 	$(PY) docs/pictures.py
-	$(MAKE) site
+	$(SITE)
 
 site: $(STAMP)
-	$(PY) -m sphinx -c docs -W --keep-going -q -j $(WORKERS) . docs/_build/html
+	$(SITE)
 
 clean:
 	rm -rf .venv .venv-latest build dist docs/_build reports *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -36,7 +36,8 @@ def _paragraphs() -> Iterator[str]:
         for text in [str(node.value.value)]
     ]
     for text in texts[1:]:  # the first is that of the class
-        yield " ".join(text.removeprefix("Final: ").split())
+        said = " ".join(text.removeprefix("Final: ").split())
+        yield said[:1].upper() + said[1:]
 
 
 def _listed(names: set[str]) -> str:
