@@ -80,11 +80,18 @@ class EqualRisk:
         )
 
     def _repr_html_(self) -> str:
-        shown = self.table().astype({"risk": object, "low": object, "high": object})
-        for name in ("risk", "low", "high"):
-            shown[name] = [f"{100 * value:.3g} %" for value in shown[name]]
+        rows = {
+            label: {
+                "attempts": policy.max_attempts,
+                "lost or unfinished": with_unit("dead_letter_rate", self.achieved(label)),
+                "gives up after": patience(policy),
+                "reached in the search": "no" if label in self.unreached else "yes",
+            }
+            for label, policy in self.policies.items()
+        }
+        shown = pd.DataFrame.from_dict(rows, orient="index").rename_axis("policy")
         title = f"{self.comparison.scenario.name} at a risk of {100 * self.risk:g} %"
-        return report.card(title, self.comparison.facts, self.verdict(), shown.drop(columns="n"))
+        return report.card(title, self.comparison.facts, self.verdict(), shown)
 
 
 def not_saved(runs: pd.DataFrame) -> "pd.Series[float]":

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobsim.analysis.wording import with_unit
 from jobsim.core.backoff import Exponential
 from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
@@ -93,7 +94,11 @@ def test_equal_risk_reports_runs_that_the_search_has_not_seen(found: EqualRisk) 
 def test_equal_risk_is_told(found: EqualRisk) -> None:
     """The verdict and the card name the attempts that each policy takes, and the risk."""
     assert found.verdict().startswith("At most 1 % of all jobs lost takes 9 attempts with none, ")
-    assert "at a risk of 1 %" in found._repr_html_()
+    card = found._repr_html_()
+    assert "at a risk of 1 %" in card
+    for label, policy in found.policies.items():
+        lost = with_unit("dead_letter_rate", found.achieved(label))
+        assert f'<tr><th scope="row">{label}</th><td>{policy.max_attempts}</td><td>{lost}</td>' in card
     assert found.trials.groupby("policy")["max_attempts"].first().tolist() == [1, 1, 1]
 
 
