@@ -49,7 +49,7 @@ def metrics_served(queue: "Queue", port: int | None) -> Iterator[str | None]:
         end = serve(registry, port)
     except ImportError as error:
         raise typer.BadParameter(
-            f"it needs prometheus-client ({error}); run: pip install 'jobsim[metrics]'", param_hint=_HINT
+            f"it needs prometheus-client ({error}); run: pip install prometheus-client", param_hint=_HINT
         ) from None
     except (ConfigError, OSError) as error:
         why = getattr(error, "strerror", None) or error

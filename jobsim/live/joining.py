@@ -48,7 +48,7 @@ def _on_server(url: str, connection: Any) -> Join:
     except ImportError as error:
         raise StorageError(
             f"a PostgreSQL store needs psycopg, which cannot be imported ({error}); "
-            f"run: pip install 'jobsim[postgres]'"
+            f"run: pip install 'psycopg[binary,pool]'"
         ) from error
     schema = conninfo_and_options(url)[1].get("schema", "jobsim")
     return Join(partial(postgres_join.enqueue, connection, schema), postgres_join.clock(connection))

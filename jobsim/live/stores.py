@@ -103,7 +103,7 @@ def _on_server(url: str, *, create: bool) -> Storage:
     except ImportError as error:
         raise StorageError(
             f"a PostgreSQL store needs psycopg, which cannot be imported ({error}); "
-            f"run: pip install 'jobsim[postgres]'"
+            f"run: pip install 'psycopg[binary,pool]'"
         ) from error
     conninfo, options = conninfo_and_options(url)
     return PostgresStorage(conninfo, create=create, **options)

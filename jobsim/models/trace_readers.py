@@ -206,7 +206,7 @@ def _pyarrow_parquet() -> "ModuleType":
     try:
         from pyarrow import parquet
     except ImportError as error:
-        raise ConfigError(f"Parquet needs pyarrow ({error}); run: pip install 'jobsim[lab]'") from None
+        raise ConfigError(f"Parquet needs pyarrow ({error}); run: pip install pyarrow") from None
     module: ModuleType = parquet
     return module
 

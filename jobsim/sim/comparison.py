@@ -163,7 +163,7 @@ class Comparison:
     def save(self, directory: str | Path) -> Path:
         """Write the runs, their curves and what must be known about them into `directory`; return that.
 
-        `Comparison.load` reads it back in any process. It needs pyarrow: ``pip install 'jobsim[lab]'``.
+        `Comparison.load` reads it back in any process. It needs pyarrow: ``pip install pyarrow``.
 
         Raises:
             ConfigError: it cannot be written, or a policy is none that a scenario file can hold.

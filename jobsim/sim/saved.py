@@ -93,7 +93,7 @@ def _pyarrow() -> None:
         import_module("pyarrow")
     except ImportError as error:
         raise ConfigError(
-            f"results are saved as Parquet, which needs pyarrow ({error}); run: pip install 'jobsim[lab]'"
+            f"results are saved as Parquet, which needs pyarrow ({error}); run: pip install pyarrow"
         ) from None
 
 

@@ -107,7 +107,7 @@ class Sweep:
     def save(self, directory: str | Path) -> Path:
         """Write the runs and what must be known about them into `directory`; return that.
 
-        `Sweep.load` reads it back in any process. It needs pyarrow: ``pip install 'jobsim[lab]'``.
+        `Sweep.load` reads it back in any process. It needs pyarrow: ``pip install pyarrow``.
 
         Raises:
             ConfigError: it cannot be written, or a policy is none that a scenario file can hold.

@@ -49,7 +49,7 @@ def tune(  # noqa: PLR0913  # each is a choice of its own
     given, the scenario's table [tune] says, or the defaults of `Goal`. All trials meet the same random
     numbers. A constraint is kept where the bound lies beyond the confidence interval; the best is then
     run on fresh seeds, twice as often, and what is found there is what the result reports. It needs
-    optuna: ``pip install 'jobsim[lab]'``.
+    optuna: ``pip install optuna``.
 
     Raises:
         ConfigError: optuna is missing, or an argument makes no sense.
@@ -123,7 +123,7 @@ def _quiet_optuna() -> Iterator[Any]:
             simplefilter("ignore")  # in a notebook without ipywidgets its tqdm would warn
             optuna = import_module("optuna")
     except ImportError as error:
-        raise ConfigError(f"tune needs optuna ({error}); run: pip install 'jobsim[lab]'") from None
+        raise ConfigError(f"tune needs optuna ({error}); run: pip install optuna") from None
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

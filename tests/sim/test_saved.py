@@ -159,7 +159,7 @@ def test_saving_without_pyarrow_says_what_to_install(
 ) -> None:
     """The extra is named."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ConfigError, match=r"needs pyarrow .*run: pip install 'jobsim\[lab\]'"):
+    with pytest.raises(ConfigError, match=r"needs pyarrow .*run: pip install pyarrow"):
         comparison.save(tmp_path)
 
 

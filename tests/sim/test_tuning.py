@@ -230,7 +230,7 @@ def test_tune_refuses_what_makes_no_sense(arguments: dict[str, Any], said: str) 
 def test_tune_without_optuna_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra is named."""
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(ConfigError, match=r"tune needs optuna .*run: pip install 'jobsim\[lab\]'"):
+    with pytest.raises(ConfigError, match=r"tune needs optuna .*run: pip install optuna"):
         tune(SCENARIO, progress=False)
 
 
