@@ -5,9 +5,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
+
+from jobsim.live.handler import Handler
 
 Reach = Callable[[CodeType, int], None]
 """Told of a line that is about to run; what it raises is raised there."""
@@ -28,27 +30,35 @@ def _codes(thing: object) -> Iterator[CodeType]:
             yield from _codes(each)
     elif isinstance(thing, type):
         for each in vars(thing).values():
-            yield from _codes(getattr(each, "__func__", each))
+            for part in _parts(thing, each):
+                yield from _codes(part)
     else:
-        function = _function(thing)
-        if function is not None:
+        for function in _functions(thing):
             yield function.__code__
 
 
-def _function(thing: Any) -> FunctionType | None:
-    """Return the function that calling `thing` comes to, below decorators and partial arguments."""
-    while not isinstance(thing, FunctionType) or hasattr(thing, "__wrapped__"):
-        if isinstance(thing, partial):
-            thing = thing.func
-        elif inspect.ismethod(thing):
-            thing = thing.__func__
-        elif hasattr(thing, "__wrapped__"):
-            thing = thing.__wrapped__
-        elif isinstance(type(thing).__call__, FunctionType):
-            thing = type(thing).__call__
-        else:
-            return None
-    return thing
+def _parts(owner: type, member: Any) -> Iterator[object]:
+    """Yield what a member of the class `owner` runs; a class that is only named there is none of its own."""
+    if isinstance(member, property):
+        yield from (member.fget, member.fset, member.fdel)
+    elif isinstance(member, cached_property):
+        yield member.func
+    elif not isinstance(member, type) or member.__qualname__ == f"{owner.__qualname__}.{member.__name__}":
+        yield getattr(member, "__func__", member)
+
+
+def _functions(thing: Any) -> Iterator[FunctionType]:
+    """Yield the functions that calling `thing` runs: itself, and those of the decorators around it."""
+    if isinstance(thing, FunctionType):
+        yield thing
+    elif isinstance(thing, partial):
+        yield from _functions(thing.func)
+    elif inspect.ismethod(thing):
+        yield from _functions(thing.__func__)
+    elif isinstance(type(thing).__call__, FunctionType) and not isinstance(thing, Handler):
+        yield from _functions(type(thing).__call__)
+    if hasattr(thing, "__wrapped__"):
+        yield from _functions(thing.__wrapped__)
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:
@@ -70,28 +80,37 @@ if sys.version_info >= (3, 12):
     def watched(codes: Codes, reach: Reach) -> Iterator[None]:
         """Tell `reach` of every line of `codes` that this thread is about to run within."""
         monitoring, owner = sys.monitoring, threading.get_ident()
-        line = monitoring.events.LINE
-        both = (
-            line | monitoring.events.PY_START
-        )  # Python 3.13.0 tells of no line of a lambda without the latter
+        line, jump = monitoring.events.LINE, monitoring.events.JUMP
+        # Python 3.13.0 tells of no line of a lambda without the start.
+        events = line | jump | monitoring.events.PY_START
         headers = {code: _header(code) for code in codes.values()}
 
         def told(code: CodeType, number: int) -> None:
             if threading.get_ident() == owner and number != headers.get(code):
                 reach(code, number)
 
+        def jumped(code: CodeType, offset: int, to: int) -> None:
+            number = _line_at(code, to)
+            if to < offset and number is not None and number == _line_at(code, offset):
+                told(code, number)  # a loop on one line, which is begun once and run again and again
+
         tool = next(number for number in (3, 4, 5, 2) if monitoring.get_tool(number) is None)
         monitoring.use_tool_id(tool, "jobsim")
         try:
             monitoring.register_callback(tool, line, told)
+            monitoring.register_callback(tool, jump, jumped)
             for code in codes.values():
-                monitoring.set_local_events(tool, code, both)
+                monitoring.set_local_events(tool, code, events)
             yield
         finally:
             for code in codes.values():
                 monitoring.set_local_events(tool, code, 0)
             monitoring.register_callback(tool, line, None)
+            monitoring.register_callback(tool, jump, None)
             monitoring.free_tool_id(tool)
+
+    def _line_at(code: CodeType, offset: int) -> int | None:
+        return next((line for start, end, line in code.co_lines() if start <= offset < end), None)
 
 else:
 

@@ -4,12 +4,13 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial, wraps
+from functools import cached_property, partial, update_wrapper, wraps
 from types import CodeType
 from typing import Any
 
 import pytest
 
+import jobsim
 from jobsim.testing.lines import codes_of, watched
 
 
@@ -25,6 +26,14 @@ def other(number: int) -> int:
 
 
 def on_one_line(number: int) -> int: return number  # fmt: skip
+
+
+def loop_on_one_line(numbers: list[int]) -> None:
+    for number in numbers: other(number)  # noqa: E701  # fmt: skip
+
+
+def comprehension(numbers: list[int]) -> list[int]:
+    return [other(number) for number in numbers]
 
 
 def nested() -> list[int]:
@@ -47,8 +56,21 @@ def decorated(fn: Callable[..., Any]) -> Callable[..., Any]:
     return outer
 
 
+class Decorator:
+    """What is put around a function, and is none itself."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self.fn = fn
+        update_wrapper(self, fn)
+
+    def __call__(self, *args: Any) -> Any:
+        return self.fn(*args)
+
+
 class Service:
     """Something that can be called in several ways."""
+
+    friend = Decorator
 
     def method(self) -> int:
         return other(1)
@@ -56,6 +78,20 @@ class Service:
     @classmethod
     def of_class(cls) -> int:
         return other(2)
+
+    @property
+    def shown(self) -> int:
+        return other(3)
+
+    @cached_property
+    def kept(self) -> int:
+        return other(4)
+
+    class Part:
+        """A class within."""
+
+        def method(self) -> int:
+            return other(5)
 
     def __call__(self) -> int:
         return self.method()
@@ -86,6 +122,13 @@ def test_function_on_one_line_has_one_line() -> None:
     assert seen(lambda: on_one_line(1), on_one_line) == ["on_one_line+0"]
 
 
+def test_loop_on_one_line_is_told_of_each_time_it_comes_round() -> None:
+    """Before each number, and when there are no more; a comprehension may be a function, or may not."""
+    assert seen(lambda: loop_on_one_line([5, 6]), loop_on_one_line) == ["loop_on_one_line+1"] * 3
+    rounds = [len(seen(partial(comprehension, [5] * n), comprehension)) for n in (1, 2, 5)]
+    assert (rounds[1] - rounds[0], rounds[2] - rounds[1]) == (1, 3)
+
+
 def test_what_is_defined_within_is_part_of_a_function() -> None:
     """Inner functions, generators and comprehensions are as good as its own lines."""
     assert "inner+1" in seen(nested, nested)
@@ -105,13 +148,48 @@ def test_coroutine_is_seen_across_its_awaits() -> None:
         (Service.of_class, Service.of_class),
         (Service(), Service()),
         (Service, Service().method),
+        (Service, lambda: Service().shown),
+        (Service, lambda: Service().kept),
+        (Service, Service.Part().method),
         (sys.modules[__name__], partial(plain, [])),
     ],
-    ids=["decorated", "partial", "method", "class method", "callable", "class", "module"],
+    ids=[
+        "decorated",
+        "partial",
+        "method",
+        "class method",
+        "callable",
+        "class",
+        "property",
+        "cached",
+        "inner",
+        "module",
+    ],
 )
 def test_code_is_found_below_what_it_is_wrapped_in(thing: object, run: Callable[[], object]) -> None:
     """Decorators, partial arguments, methods, classes and modules all lead to functions."""
     assert seen(run, thing)
+
+
+@pytest.mark.parametrize(
+    ("thing", "lines"),
+    [
+        (decorated(other), ["outer+2", "other+1"]),
+        (decorated(decorated(other)), ["outer+2", "outer+2", "other+1"]),
+        (Decorator(other), ["__call__+1", "other+1"]),
+        (partial(decorated(other)), ["outer+2", "other+1"]),
+        (jobsim.Queue("sqlite://").job(decorated(other)), ["outer+2", "other+1"]),
+    ],
+    ids=["decorator", "two", "class", "partial", "handler"],
+)
+def test_decorators_are_part_of_what_they_are_around(thing: Callable[..., Any], lines: list[str]) -> None:
+    """They do their part of the work each time, before it and after it; a handler's queue is none of them."""
+    assert seen(lambda: thing(1), thing) == lines
+
+
+def test_class_that_is_only_named_in_another_is_no_part_of_it() -> None:
+    """It has lines of its own, which were not asked for."""
+    assert seen(lambda: Service.friend(other)(1), Service) == []
 
 
 @pytest.mark.parametrize("thing", [len, object(), 7], ids=["builtin", "object", "number"])
