@@ -87,8 +87,8 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests that use a store once on each of those asked for."""
-    if "jobsim_storage" in metafunc.fixturenames and len(in_force().storages) > 1:
-        metafunc.parametrize("jobsim_storage", in_force().storages)
+    if "_jobsim_storage" in metafunc.fixturenames and len(in_force().storages) > 1:
+        metafunc.parametrize("_jobsim_storage", in_force().storages)
 
 
 @pytest.fixture
@@ -98,9 +98,15 @@ def jobsim_queue() -> "Rehearsed | None":
 
 
 @pytest.fixture
-def jobsim_storage() -> str:
-    """The kind of store that `jobsim_app` is on: memory, sqlite or postgres."""
+def _jobsim_storage() -> str:
+    """One of the stores asked for: not in use where a test says itself what `jobsim_storage` is."""
     return in_force().storages[0]
+
+
+@pytest.fixture
+def jobsim_storage(_jobsim_storage: str) -> str:
+    """The kind of store that `jobsim_app` is on: memory, sqlite or postgres."""
+    return _jobsim_storage
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +157,13 @@ def jobsim_clock(jobsim_app: "App") -> "Clock":
 
 
 @pytest.fixture
-def jobsim_faults(jobsim_app: "App") -> "Injector":
-    """What befalls the workers of `jobsim_app`: see `befall` and `kill_worker` of `Injector`."""
-    return jobsim_app.injector
+def jobsim_faults(jobsim_app: "App") -> "Iterator[Injector]":
+    """What befalls the workers of `jobsim_app`: see `befall` and `kill_worker` of `Injector`.
+
+    What was to befall them, and did not, fails the test.
+    """
+    injector = jobsim_app.injector
+    yield injector
+    if injector.idle:
+        met = ", ".join(dict.fromkeys(point.name for point in injector.reached)) or "no point"
+        pytest.fail(f"nothing came of {', '.join(injector.idle)}: workers reached {met}", pytrace=False)

@@ -1,6 +1,7 @@
 """The plugin as pytest runs it: what it reports, its options and fixtures, and how little it imports."""
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -169,6 +170,10 @@ def test_ini_file_says_what_the_command_line_does_not(pytester: pytest.Pytester)
         ("--jobsim-storage=sqllite", "'sqllite' is no store (did you mean 'sqlite'?); those are memory, *"),
         ("--jobsim-crash=some", "--jobsim-crash: 'some' is neither all nor off nor sample:N"),
         ("--jobsim-crash=sample:0", "--jobsim-crash: 'sample:0' is neither *"),
+        (
+            "--jobsim-postgres-dsn=host=db password=s3cret",
+            "--jobsim-postgres-dsn: '*' is no URL; write postgresql://*",
+        ),
         ("--jobsim-seed=x", "--jobsim-seed: 'x' is not a whole number, at least 0"),
         ("--jobsim-replay=handler:charge:17", "'handler:charge:17' is no token of a run; *"),
         ("--jobsim-replay=charge/memory/seed=1", "'charge' is no crash point; *"),
@@ -182,6 +187,7 @@ def test_wrong_options_are_refused_before_anything_runs(
     result = run(pytester, option)
     assert result.ret is pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{problem}"])
+    assert "s3cret" not in result.stderr.str()
 
 
 def test_fixtures_give_an_app_its_clock_and_its_faults(pytester: pytest.Pytester) -> None:
@@ -220,6 +226,56 @@ def test_fixtures_give_an_app_its_clock_and_its_faults(pytester: pytest.Pytester
     result = run(pytester, "--jobsim-storage=memory,sqlite")
     result.assert_outcomes(passed=7, errors=2)
     result.stdout.fnmatch_lines(["*conservation: *accepted, yet the log does not know it"])
+
+
+def test_faults_that_nobody_met_fail_the_test(pytester: pytest.Pytester) -> None:
+    """A misspelt point, or a call that is not made, would leave a test that cannot fail."""
+    pytester.makepyfile(
+        f"""{CHARGE}
+    def test_it(jobsim_app, jobsim_faults):
+        jobsim_faults.kill_worker("handler:chrage:*")
+        jobsim_faults.befall("busy", "extend")
+        prove(jobsim_app, charge)
+"""
+    )
+    result = run(pytester)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        ["nothing came of handler:chrage:[*], busy of extend: workers reached *, handler:charge:17, *"]
+    )
+
+
+def test_store_that_a_test_names_is_the_one_it_gets(pytester: pytest.Pytester) -> None:
+    """Its own fixture, or parameter, goes before the stores asked for."""
+    pytester.makepyfile(
+        test_fixture="""
+    import pytest
+
+    @pytest.fixture
+    def jobsim_storage():
+        return "sqlite"
+
+    def test_it(jobsim_app, jobsim_storage):
+        assert jobsim_storage == "sqlite"
+    """,
+        test_parameter="""
+    import pytest
+
+    @pytest.mark.parametrize("jobsim_storage", ["sqlite"])
+    def test_it(jobsim_app, jobsim_storage):
+        assert jobsim_storage == "sqlite"
+    """,
+    )
+    run(pytester, "--jobsim-storage=memory,sqlite").assert_outcomes(passed=2)
+
+
+def test_replay_is_printed_as_a_shell_takes_it(pytester: pytest.Pytester) -> None:
+    """Parameters of a test may have quotes in them."""
+    parametrized = """@pytest.mark.parametrize("word", ["it's"])\n    @crash"""
+    pytester.makepyfile(test_it=NAIVE.replace("@crash", parametrized).replace("(app):", "(app, word):"))
+    lines = [line for line in run(pytester).stdout.lines if "replay with: " in line]
+    words = shlex.split(lines[0].partition("replay with: ")[2])
+    assert words[:2] == ["pytest", "test_it.py::test_naive[it's]"]
 
 
 def test_postgres_is_started_for_tests_that_want_it(pytester: pytest.Pytester, postgres: str) -> None:
@@ -295,7 +351,7 @@ def test_readme_shows_what_happens(pytester: pytest.Pytester) -> None:
 def test_page_names_all_options_and_fixtures() -> None:
     """What the plugin has is on the page."""
     source = (ROOT / "jobsim" / "pytest_plugin.py").read_text(encoding="utf-8")
-    fixtures = re.findall(r"^@pytest.fixture.*\ndef (\w+)", source, re.MULTILINE)
+    fixtures = re.findall(r"^@pytest.fixture.*\ndef (jobsim_\w+)", source, re.MULTILINE)
     assert len(fixtures) == 7
     assert all(f"`{name}`" in PAGE for name in fixtures)
     assert all(f"--jobsim-{name}" in PAGE for name in ("storage", "crash", "seed", "postgres-dsn", "replay"))

@@ -74,6 +74,9 @@ class Crashes:
                 raise ConfigError(
                     f"{name}: write a list, such as [{getattr(value, '__name__', repr(value))}]"
                 )
+            object.__setattr__(self, name, tuple(value))
+        if not self.points:
+            raise ConfigError('points: name some, such as ["handler:*"]; without any, no worker would die')
         for name in self.storage:
             check_storage(name, "storage")
         for name in ("deaths", "max_points"):
@@ -81,7 +84,6 @@ class Crashes:
         if self.mode not in list(Mode):
             raise ConfigError(f"mode: {self.mode!r} is neither raise nor kill{did_you_mean(self.mode, Mode)}")
         object.__setattr__(self, "mode", Mode(self.mode))
-        object.__setattr__(self, "through", tuple(self.through))
         for thing in self.through:
             if not codes_of(thing):
                 raise ConfigError(
@@ -149,15 +151,19 @@ class Explorer:
                         frontier.append((plan, _after(plan[-1].point, reached)))
 
     def _clean(self, body: Body, storage: str) -> list[Point]:
-        """Make a run in which nobody dies, and return the points that workers reached."""
-        token = Token((), storage, self.options.seed)
-        reached = self._play(body, token, Mode.RAISE)
-        if self.crashes.mode is Mode.KILL:
-            try:
-                reached = self._play(body, token)
-            except Exception as error:
-                error.add_note(_IN_MEMORY)
-                raise
+        """Make two runs in which nobody dies, and return the points that workers reached.
+
+        What the first leaves behind would be taken for the doing of workers that die.
+        """
+        token, kills = Token((), storage, self.options.seed), self.crashes.mode is Mode.KILL
+        first = self._play(body, token, Mode.RAISE)
+        try:
+            reached = self._play(body, token)
+        except Exception as error:
+            error.add_note(_IN_MEMORY if kills else _LEFT_BEHIND)
+            raise
+        if not kills and (odd := set(first) ^ set(reached)):
+            raise NotReached(_NOT_REACHED.format(", ".join(map(str, sorted(odd))), "one of two runs"))
         self._check_points(reached)
         return reached
 
@@ -208,7 +214,9 @@ class Explorer:
                 body(app)
                 if injector.missed:
                     raise NotReached(
-                        _NOT_REACHED.format(", ".join(str(each.point) for each in injector.missed))
+                        _NOT_REACHED.format(
+                            ", ".join(str(each.point) for each in injector.missed), "this run"
+                        )
                     )
                 app.check()
             return injector.reached
@@ -219,8 +227,13 @@ def _reporting(report: Report, where: str) -> Callable[[Plan], AbstractContextMa
 
 
 _NOT_REACHED: Final = (
-    "no worker reached {} in this run: equal runs must be equal, so does the test depend on chance, on the "
+    "no worker reached {} in {}: equal runs must be equal, so does the test depend on chance, on the "
     "real clock, or on what an earlier run left behind? Build its world inside of it"
+)
+_LEFT_BEHIND: Final = (
+    "it passed when it was called first, and fails when it is called again, though no worker dies: what it "
+    "asserts on is older than a run; build that inside of the test, as fixtures other than tmp_path are made "
+    "once for all runs"
 )
 _IN_MEMORY: Final = (
     'it failed with mode="kill" before any worker was killed, and passes with mode="raise": what it asserts '
@@ -247,6 +260,8 @@ def _explained(token: Token, injector: Injector) -> Iterator[None]:
 
 
 def _explanation(strike: Strike, injector: Injector) -> str:
+    if strike in injector.missed:
+        return f"no worker reached {strike.point}, where it was to {strike.act}"
     place = injector.places.get(strike.point.name)
     if place is None:
         return f"the worker {strike.told}"
@@ -262,4 +277,6 @@ def _test() -> str:
     options = in_force()
     if not name or not options.root:
         return ""
-    return f"'{os.path.relpath(Path(options.root, file), options.here)}{colons}{name}' "
+    test = f"{os.path.relpath(Path(options.root, file), options.here)}{colons}{name}"
+    escaped = test.replace("'", r"'\''")
+    return f"'{escaped}' "

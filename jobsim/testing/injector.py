@@ -14,10 +14,7 @@ from jobsim.live.inline import Clocked, Life
 from jobsim.storage.faulty import lose_power
 from jobsim.storage.troubles import Mishap, Trouble
 from jobsim.testing.lines import Codes, codes_of, watched
-from jobsim.testing.points import Act, Plan, Point, Strike
-
-CALLS: Final = ("claim", "settle", "rescue", "extend", "enqueue")
-"""What a worker asks of its store that changes something: dying around what only reads shows nothing more."""
+from jobsim.testing.points import CALLS, Act, Plan, Point, Strike
 
 _AROUND: Final = (("before", Mishap.DIES_BEFORE), ("after", Mishap.DIES_AFTER))
 _GONE: Final = Trouble(Mishap.DIES_BEFORE)
@@ -49,6 +46,11 @@ class Injector:
     def missed(self) -> Plan:
         """What was planned, and never happened."""
         return tuple(Strike(point, act) for point, act in self._plan.items())
+
+    @property
+    def idle(self) -> list[str]:
+        """What `befall` and `kill_worker` were told, and never happened."""
+        return [*self._deadly, *(f"{mishap} of {call or 'any call'}" for call, mishap in self._mishaps)]
 
     def befall(self, mishap: Mishap | str, call: str = "", *, times: int = 1) -> None:
         """Let the next calls that workers make of their store go wrong, all or those named `call`.

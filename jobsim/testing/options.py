@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from jobsim.core.errors import ConfigError, did_you_mean
+from jobsim.core.masking import masked
 
 STORAGES: Final = ("memory", "sqlite", "postgres")
 _MODES: Final = ("all", "off", "sample:200")
@@ -51,6 +52,10 @@ class Options:
         if seed and not seed.isdecimal():
             raise ConfigError(f"--jobsim-seed: {seed!r} is not a whole number, at least 0")
         dsn = dsn or os.environ.get("JOBSIM_TEST_POSTGRES_DSN", "")
+        if dsn and not dsn.startswith(("postgresql://", "postgres://")):
+            raise ConfigError(
+                f"--jobsim-postgres-dsn: {masked(dsn)!r} is no URL; write postgresql://user@host/database"
+            )
         return cls(names, _crashes(crash or "all"), int(seed or 1), replay, dsn, root, here)
 
     def __str__(self) -> str:

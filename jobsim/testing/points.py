@@ -6,6 +6,9 @@ from typing import Final, NamedTuple, Self
 
 from jobsim.core.errors import ConfigError
 
+CALLS: Final = ("claim", "settle", "rescue", "extend", "enqueue")
+"""What a worker asks of its store that changes something: dying around what only reads shows nothing more."""
+
 
 class Act(StrEnum):
     """What befalls a worker at a point."""
@@ -43,11 +46,20 @@ class Point(NamedTuple):
             ConfigError: it spells none.
         """
         name, at, number = text.partition("@")
-        if name.count(":") != 2 or (at and not (number.isdecimal() and int(number))):
+        if not _is_name(name) or (at and not (number.isdecimal() and int(number))):
             raise ConfigError(
                 f"{text!r} is no crash point; those read handler:charge:14 or engine:before:settle@2"
             )
         return cls(name, int(number or 1))
+
+
+def _is_name(text: str) -> bool:
+    match text.split(":"):
+        case ["handler", function, line]:
+            return bool(function) and line.isdecimal()
+        case ["engine", "before" | "after", call]:
+            return call in CALLS
+    return False
 
 
 class Strike(NamedTuple):

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
@@ -81,7 +81,8 @@ def _schema(dsn: str) -> Iterator[Address]:
     try:
         yield Address.of(f"{dsn}{'&' if '?' in dsn else '?'}schema={name}&connections=2&listen=off")
     finally:
-        with psycopg.connect(dsn, autocommit=True) as connection:
+        # A server that is out of reach has been told of.
+        with suppress(psycopg.OperationalError), psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE".encode())
 
 

@@ -22,7 +22,7 @@ from jobsim.testing import (
     assert_succeeded,
     staged,
 )
-from jobsim.testing.injector import CALLS
+from jobsim.testing.points import CALLS
 
 
 class Ledger(list[int]):

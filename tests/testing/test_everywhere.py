@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import wraps
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,6 +97,22 @@ def line(function: Callable[..., object], number: int) -> str:
     return f"handler:{function.__name__}:{function.__code__.co_firstlineno + number}"
 
 
+def once(fn: Callable[[int, Bank], None]) -> Callable[[int, Bank], None]:
+    @wraps(fn)
+    def unless_done(order: int, bank: Bank) -> None:
+        if order in bank.keys:
+            return
+        fn(order, bank)
+        bank.keys.add(order)
+
+    return unless_done
+
+
+@once
+def charge_unless_done(order: int, bank: Bank) -> None:
+    bank.charge(order)
+
+
 @pytest.mark.parametrize("handler", [charge, charge_later])
 @pytest.mark.parametrize("storage", ["memory", "sqlite"])
 def test_double_charge_is_found_at_the_points_between_charge_and_record(
@@ -155,6 +172,13 @@ def test_lines_of_others_count_where_they_are_named() -> None:
     assert failures(using(charge_through), through=[charge]) == [f"worker dies at {line(charge, 2)}", *own]
 
 
+def test_decorator_that_looks_first_and_notes_afterwards_is_found() -> None:
+    """A worker dies between the charge that it is around and its note, and nowhere else."""
+    found = failures(using(charge_unless_done))
+    outer = once.__code__.co_firstlineno
+    assert found == [f"worker dies at handler:unless_done:{outer + 6}"]
+
+
 def test_points_are_chosen_by_their_names() -> None:
     """By patterns; what matches nothing would be a test that cannot fail, and is refused."""
     assert failures(using(charge), points=["handler:*"]) == [f"worker dies at {line(charge, 2)}"]
@@ -204,12 +228,48 @@ def test_run_that_misses_its_point_fails() -> None:
     runs = count()
 
     def body(app: App) -> None:
-        using(charge_once if next(runs) else charge)(app)
+        using(charge_once if next(runs) > 1 else charge)(app)
 
-    with pytest.raises(NotReached, match="equal runs must be equal"):
+    with pytest.raises(NotReached, match="in this run: equal runs must be equal") as caught:
         explore_crashes(body, points=["handler:charge:*"])
+    assert re.match("no worker reached handler:charge:.*, where it was to die$", caught.value.__notes__[0])
     with put_in_force(Options(replay="handler:charge:1/memory/seed=1")):
         assert explore_crashes(body) == 1  # Hypothesis may have other input for it next
+
+
+def test_clean_runs_must_be_equal() -> None:
+    """Or else what the first one leaves behind might be why the others pass."""
+    done: list[int] = []
+
+    def ship(order: int) -> None:
+        if not done:
+            done.append(order)
+
+    def body(app: App) -> None:
+        app.register(ship)
+        app.enqueue("ship", order=7)
+        app.drain()
+        assert done == [7]
+
+    with pytest.raises(NotReached, match=rf"{line(ship, 2)} in one of two runs: equal runs must be equal"):
+        explore_crashes(body)
+
+
+def test_world_that_is_older_than_a_run_is_not_blamed_on_a_crash() -> None:
+    """The test fails before anybody dies, and says what to do."""
+    bank = Bank()
+
+    def body(app: App) -> None:
+        app.register(charge_once, deps={"bank": bank})
+        app.enqueue("charge_once", order=7)
+        bank.keys.clear()
+        app.drain()
+        assert bank.charges == [7]
+
+    with pytest.raises(AssertionError) as caught:
+        explore_crashes(body)
+    [note] = caught.value.__notes__
+    assert note.startswith("it passed when it was called first, and fails when it is called again")
 
 
 def test_broken_engine_is_found_by_its_history(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +333,7 @@ def test_queue_of_an_application_is_tested_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
+        ({"points": []}, r'points: name some, such as \["handler:\*"\]'),
         ({"points": "handler:*"}, r"points: write a list, such as \['handler:\*'\]"),
         ({"storage": "sqlite"}, "storage: write a list"),
         ({"storage": ["sqllite"]}, r"storage: 'sqllite' is no store \(did you mean 'sqlite'\?\)"),

@@ -37,6 +37,10 @@ def test_token_is_read_as_it_is_written(token: Token) -> None:
         "handler:charge:14/memory/seed=x",
         "handler:charge:14@0/memory/seed=1",
         "handler:charge:14@x/memory/seed=1",
+        "handler:charge:x/memory/seed=1",
+        "handlr:charge:14/memory/seed=1",
+        "engine:befor:settle/memory/seed=1",
+        "engine:before:setle/memory/seed=1",
     ],
 )
 def test_what_is_no_token_is_refused(text: str) -> None:
