@@ -19,7 +19,7 @@ from jobsim.live.placement import Placement
 from jobsim.live.rehearsal import Declared, Rehearsal
 from jobsim.live.stores import Presence
 from jobsim.live.terms import Settings
-from jobsim.testing.injector import Injector
+from jobsim.testing.injector import Injector, unheard
 from jobsim.testing.invariants import verify
 from jobsim.testing.venue import Scene, Venue, place
 
@@ -187,7 +187,7 @@ def staged(
         here.workers = (app,)
         injector.moved_in = _mover(declared, here)
         try:
-            with declared.rehearsed(here):
+            with declared.rehearsed(here), unheard():
                 yield app
         finally:
             here.release()

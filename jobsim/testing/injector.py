@@ -1,13 +1,15 @@
 """What befalls the workers of a test: the points that they reach are named, and some are struck."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from types import CodeType
 from typing import Any, Final, NoReturn
+from weakref import WeakSet
 
-from jobsim.core.errors import ConfigError, did_you_mean
+from jobsim.core.errors import ConfigError, PowerLost, did_you_mean
 from jobsim.core.job import JobId
 from jobsim.live.handler import Handler
 from jobsim.live.inline import Clocked, Life
@@ -17,7 +19,6 @@ from jobsim.testing.lines import Codes, codes_of, watched
 from jobsim.testing.points import CALLS, Act, Plan, Point, Strike
 
 _AROUND: Final = (("before", Mishap.DIES_BEFORE), ("after", Mishap.DIES_AFTER))
-_GONE: Final = Trouble(Mishap.DIES_BEFORE)
 
 
 class Injector:
@@ -41,6 +42,8 @@ class Injector:
         self._deadly: list[str] = []
         self._mishaps: list[tuple[str, Mishap]] = []
         self._at_work = self._dead = self._aside = self._unsettled = False
+        self._felt = 0  # the thread that was told of the death last
+        self._ghosts: WeakSet[threading.Thread] = WeakSet()
 
     @property
     def missed(self) -> Plan:
@@ -85,10 +88,14 @@ class Injector:
         if self._aside:
             return life(ends)
         self._at_work, self._dead, self._unsettled = True, False, False
+        others, ended = set(threading.enumerate()), False
         try:
-            return life(ends)
+            ended = life(ends)
         finally:
+            if not ended:
+                self._ghosts.update(set(threading.enumerate()) - others)
             self._at_work = self._dead = False
+        return ended
 
     @contextmanager
     def handling(self, handler: Handler[..., Any]) -> Iterator[None]:
@@ -107,6 +114,8 @@ class Injector:
         return {**codes_of(handler.fn), **self._through}
 
     def _line(self, code: CodeType, line: int) -> None:
+        if self._dead and self._felt != threading.get_ident():
+            self.die()  # as another thread of this worker has
         if self._dead or self._aside:
             return
         name = f"handler:{code.co_name.strip('<>')}:{line}"
@@ -128,8 +137,8 @@ class Injector:
 
     def troubles(self, call: str) -> Trouble | None:
         """Return what befalls a `call` of the store."""
-        if self._dead:
-            return _GONE  # what runs on of a dead worker's handler reaches nothing
+        if self._dead or threading.current_thread() in self._ghosts:
+            lose_power()  # what runs on of a dead worker's handler reaches nothing
         name = self._named(call)
         if name not in CALLS or not self._at_work or self._aside:
             return None
@@ -168,5 +177,21 @@ class Injector:
         Raises:
             PowerLost: always.
         """
-        self._dead = True
+        self._dead, self._felt = True, threading.get_ident()
         lose_power()
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Have nobody told of threads that end because their worker is dead."""
+    before = threading.excepthook
+
+    def told(what: threading.ExceptHookArgs) -> None:
+        if what.exc_type is not PowerLost:
+            before(what)
+
+    threading.excepthook = told
+    try:
+        yield
+    finally:
+        threading.excepthook = before

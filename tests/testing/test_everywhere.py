@@ -1,9 +1,10 @@
 """Tests that are run once for each point where a worker can die, called without pytest."""
 
 import re
+import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import wraps
+from functools import partial, wraps
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -177,6 +178,58 @@ def test_decorator_that_looks_first_and_notes_afterwards_is_found() -> None:
     found = failures(using(charge_unless_done))
     outer = once.__code__.co_firstlineno
     assert found == [f"worker dies at handler:unless_done:{outer + 6}"]
+
+
+def started(fn: Callable[[], object]) -> threading.Thread:
+    """Return a thread that runs `fn`."""
+    thread = threading.Thread(target=fn)
+    thread.start()
+    return thread
+
+
+def test_threads_of_a_dead_worker_are_dead() -> None:
+    """What a handler leaves to a thread is lost with its worker, although the job has succeeded."""
+
+    def body(app: App) -> None:
+        later, receipts, threads = threading.Event(), list[int](), list[threading.Thread]()
+
+        def receipt() -> None:
+            later.wait()
+            app.enqueue("note")
+
+        def ship() -> None:
+            threads.append(started(receipt))
+
+        app.register(ship)
+        app.register(lambda: receipts.append(1), name="note")
+        app.enqueue("ship")
+        app.drain()
+        later.set()
+        for thread in threads:
+            thread.join()
+        app.drain()
+        assert receipts
+
+    assert failures(body) == ["worker dies at engine:after:settle"]
+
+
+def test_handler_dies_with_a_thread_that_it_waits_for() -> None:
+    """At its next line, though it was another that reached the point."""
+
+    def body(app: App) -> None:
+        bank = Bank()
+
+        def ship() -> None:
+            started(partial(app.enqueue, "note")).join()
+            bank.charge(7)
+
+        app.register(ship)
+        app.register(lambda: None, name="note")
+        app.enqueue("ship")
+        app.drain()
+        assert bank.charges == [7]
+
+    assert failures(body, points=["engine:*:enqueue"]) == []
 
 
 def test_points_are_chosen_by_their_names() -> None:
