@@ -60,7 +60,7 @@ notebooks: $(STAMP)
 	$(if $(wildcard notebooks/*.ipynb),$(PY) -m pytest --nbmake $(ARGS) notebooks,@echo 'There are no notebooks.')
 
 soak: $(STAMP)
-	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m soak --hypothesis-profile soak --timeout 0 $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m 'soak or fuzz' --hypothesis-profile soak --timeout 0 $(ARGS)
 
 mutants: $(STAMP)
 	$(PY) -m pytest -n $(WORKERS) -q -m soak -k two_instruments --timeout 0 $(ARGS) tests/properties

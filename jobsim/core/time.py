@@ -50,6 +50,9 @@ _NUMBER: Final = re.compile(r"[+-]?[\d._]+(e[+-]?\d+)?", re.IGNORECASE)
 _NUMBERS: Final = re.compile(r"\+?\s*[\d.][^:|]*")  # pytimeparse2 also reads clock times, and "|" as a sign
 _TWO_POINTS: Final = re.compile(r"\.\d*\.")  # which pytimeparse2 would take for nothing
 _MICROS: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:us|µs|μs)")  # pytimeparse2 stops at milliseconds
+_LONGEST: Final = 100
+"""How many characters a duration may have."""
+
 _ISO: Final = re.compile(r"P(?=.)", re.IGNORECASE)
 
 
@@ -90,7 +93,11 @@ def _micros(value: object, name: str) -> float:
 
 def _parse(text: str, name: str) -> float:
     """Return the seconds that `text` spells, which must name its unit."""
-    stripped = text.strip()
+    stripped = " ".join(text.split())  # for every run of spaces pytimeparse2 would try all ways to share it
+    if len(stripped) > _LONGEST:
+        raise ConfigError(
+            f"{name}: {stripped[:20]!r}... is too long for a duration; write for example '1h30m'"
+        )
     if stripped.startswith("-"):
         raise ConfigError(f"{name}: a duration cannot be negative: {text!r}")
     if _NUMBER.fullmatch(stripped):

@@ -25,6 +25,7 @@ DEPTH_LIMIT: Final = 64
 """Deepest nesting of lists and objects: every reader of JSON can follow that far."""
 
 _SHORT: Final = 4_000
+_SHOWN: Final = 60
 _SUSPICIOUS: Final = re.compile("null|NaN|Infinity|u0000")
 
 _UNNAMED: Final[Mapping[Any, str]] = {
@@ -279,4 +280,7 @@ def _problems(error: "ValidationError") -> str:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    return f"argument {'.'.join(map(str, location))}: " if location else ""
+    place = ".".join(
+        str(part)[:_SHOWN] for part in location
+    )  # a name of somebody else's may be of any length
+    return f"argument {place}: " if location else ""

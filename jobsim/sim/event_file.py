@@ -8,18 +8,20 @@ import json
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import PathLike
+from os import PathLike, fstat
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from jobsim.core.decide import Why
 from jobsim.core.errors import ConfigError
-from jobsim.core.events import RECORD, Event, EventLog
-from jobsim.core.job import JobId
+from jobsim.core.events import KINDS, RECORD, Event, EventLog
+from jobsim.core.job import JobId, WorkerId
 
 _FORMAT: Final = b"jobsim events 1\n"
 _FRAME: Final = struct.Struct("<cQ")
 _ID_BYTES: Final = 16
+_RECORDS: Final = ",".join(f"<{code}" for code in RECORD.format[1:])
+"""A record as numpy takes it; its fields are then called f0, f1 and so on."""
 
 
 class EventFile(EventLog):
@@ -111,29 +113,53 @@ def _records(path: str | PathLike[str], log: EventLog) -> Iterator[bytes]:
 
 
 def _read(file: BinaryIO, path: str | PathLike[str], log: EventLog) -> Iterator[bytes]:
+    size = fstat(file.fileno()).st_size
     while True:
         head = file.read(_FRAME.size)
         kind, length = _FRAME.unpack(head) if len(head) == _FRAME.size else (b"", 0)
-        content = file.read(length)
-        whole = len(content) == length and not (kind == b"R" and length % RECORD.size)
-        if not whole or kind not in {b"J", b"T", b"R", b"E"}:
+        content = file.read(min(length, size))  # a length that is damaged may be any
+        if len(content) != length or not _understood(log, kind, content):
             raise ConfigError(f"{path} is damaged, or was cut off: it has no end; write it anew")
         if kind == b"E":
             return
         if kind == b"R":
             yield content
-        else:
-            _learn(log, kind, content)
 
 
-def _learn(log: EventLog, kind: bytes, content: bytes) -> None:
-    """Add jobs, or workers and reasons, to the tables of `log`."""
-    if kind == b"J":
-        places = range(0, len(content), _ID_BYTES)
-        log.jobs.extend(JobId.from_bytes(content[at : at + _ID_BYTES]) for at in places)
-        return
-    workers, whys = json.loads(content)
-    for worker in workers:
-        log.worker_numbers[worker]  # to look it up is to add it
-    for why in whys:
-        log.why_numbers[Why(*why)]
+def _understood(log: EventLog, kind: bytes, content: bytes) -> bool:
+    """Take in what a frame adds to the tables of `log`; return whether the frame can have been written."""
+    match kind:
+        case b"J":
+            places = range(0, len(content), _ID_BYTES)
+            log.jobs.extend(JobId.from_bytes(content[at : at + _ID_BYTES]) for at in places)
+            return len(content) % _ID_BYTES == 0
+        case b"T":
+            return _learnt(log, content)
+        case b"R":
+            return bool(content) and len(content) % RECORD.size == 0 and _meaningful(log, content)
+        case _:
+            return kind == b"E"
+
+
+def _learnt(log: EventLog, content: bytes) -> bool:
+    """Add workers and reasons to the tables of `log`; return whether that is what they are."""
+    try:
+        workers, whys = json.loads(content)
+        names = [name for name in workers if isinstance(name, str)]
+        reasons = [Why(*why) for why in whys if all(isinstance(part, str) for part in why)]
+    except (ValueError, TypeError, RecursionError):
+        return False
+    for name in names:
+        log.worker_numbers[WorkerId(name)]  # to look it up is to add it
+    for why in reasons:
+        log.why_numbers[why]
+    return len(names) == len(workers) and len(reasons) == len(whys)
+
+
+def _meaningful(log: EventLog, records: bytes) -> bool:
+    """Return whether all numbers in `records` stand for something in the tables of `log`."""
+    import numpy as np  # late: only files of others need it
+
+    table = np.frombuffer(records, dtype=_RECORDS)
+    sizes = {"f2": len(log.jobs), "f6": len(log.workers), "f7": len(log.whys), "f8": len(KINDS)}
+    return all(bool(((table[name] >= 0) & (table[name] < size)).all()) for name, size in sizes.items())

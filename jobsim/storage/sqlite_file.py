@@ -227,16 +227,17 @@ def any_version(cursor: Cursor, path: str) -> int:
     in the way of a process that is at work with an older one.
 
     Raises:
-        StorageForeign: it is older than the first that was released.
+        StorageForeign: it is older than the first that was released, or none that jobsim can have written.
     """
     if not cursor.execute(_SCHEMA).fetchall():
         rows: list[Row] = cursor.execute("PRAGMA application_id").fetchall()
         if rows[0][0] == APPLICATION_ID:
             raise StorageForeign(f"{path} was made by a pre-release of jobsim; start with a new file")
         return 0
-    rows = cursor.execute(_VERSION).fetchall()
-    found: int = rows[0][0]
-    return found
+    match cursor.execute(_VERSION).fetchall():
+        case [(int(found),)] if found > 0:
+            return found
+    raise StorageForeign(f"{path} has a table of jobsim's name that is not jobsim's; name another file")
 
 
 def _check_version(path: str, version: int) -> None:

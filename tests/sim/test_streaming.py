@@ -1,5 +1,6 @@
 """Runs whose events are written or folded, and not kept."""
 
+import struct
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobsim.core.errors import ConfigError
-from jobsim.core.events import EventLog
+from jobsim.core.events import RECORD, EventLog
 from jobsim.policies import oban
 from jobsim.sim.event_file import read_events, stream_events
 from jobsim.sim.scenario import Scenario
@@ -148,3 +149,27 @@ def test_file_of_events_is_read_in_parts(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2 * path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        struct.pack("<cQ", b"R", 2**63),
+        struct.pack("<cQ", b"R", 2**40) + b"x" * 41,
+        struct.pack("<cQ", b"R", 41) + RECORD.pack(0, -1, 99, 1, 3, 1, 0, 0, 1),
+        struct.pack("<cQ", b"R", 41) + RECORD.pack(0, -1, -1, 1, 3, 1, 0, 0, 1),
+        struct.pack("<cQ", b"R", 41) + RECORD.pack(0, -1, 0, 1, 3, 1, 0, 0, 127),
+        struct.pack("<cQ", b"J", 7) + b"7 bytes",
+        struct.pack("<cQ", b"T", 5) + b"[[,]]",
+        struct.pack("<cQ", b"T", 10) + b"[[1], [2]]",
+        struct.pack("<cQ", b"T", 20_000) + b"[" * 20_000,
+    ],
+    ids=lambda frame: frame[9:19].hex(),
+)
+def test_frame_that_nobody_wrote_is_refused(tmp_path: Path, frame: bytes) -> None:
+    """A length beyond the file's, a number that stands for nothing, and a table of something else."""
+    path = tmp_path / "run.events"
+    job = struct.pack("<cQ", b"J", 16) + bytes(16)
+    path.write_bytes(b"jobsim events 1\n" + job + frame + struct.pack("<cQ", b"E", 0))
+    with pytest.raises(ConfigError, match=r"run\.events is damaged"):
+        read_events(path)

@@ -146,11 +146,14 @@ def _begins_with(name: str, start: bytes) -> bool:
 
 def _csv_rows(name: str, text: IO[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     rows = csv.DictReader(text, strict=True)
-    missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
-    if missing:
-        raise ConfigError(f"{name}:1: is no table of events: there is no column {missing[0]!r}")
-    for row in rows:
-        yield rows.line_num, row
+    try:
+        missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+        if missing:
+            raise ConfigError(f"{name}:1: is no table of events: there is no column {missing[0]!r}")
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error as error:
+        raise ConfigError(f"{name}:{rows.line_num}: is no line of CSV: {error}") from None
 
 
 def _lines(name: str, text: IO[str]) -> Iterator[tuple[int, dict[str, Any]]]:
