@@ -74,6 +74,7 @@ docs: $(STAMP)
 	$(PY) docs/policy_tables.py
 	$(PY) docs/model_tables.py
 	$(PY) docs/measure_table.py
+	$(PY) docs/reliability_table.py $(wildcard reports/reliability.jsonl)
 	$(PY) docs/scenario_schema.py
 	$(PY) docs/pictures.py
 	$(SITE)

@@ -286,6 +286,22 @@ def test_table_of_measures_is_the_codes(monkeypatch: pytest.MonkeyPatch) -> None
     assert script["with_tables"](text, script["TABLES"]) == text
 
 
+def test_table_of_campaigns_is_that_of_the_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is what `make docs` would write; shares of a campaign are added up, and others' figures stay."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    script = runpy.run_path(str(ROOT / "docs" / "reliability_table.py"))
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    assert script["with_tables"](text, script["TABLES"]) == text
+    report = tmp_path / "reliability.jsonl"
+    share = [{"campaign": "storm", "figure": name, "value": n} for name, n in (("kills", 2), ("lost", 1))]
+    report.write_text("".join(f"{json.dumps(line)}\n" for line in share * 2), encoding="utf-8")
+    figures = script["taken_in"](
+        {"other": {"figures": {"runs": 9}}, "storm": {"figures": {"kills": 1}}}, [report]
+    )
+    assert figures["other"] == {"figures": {"runs": 9}}
+    assert figures["storm"]["figures"] == {"kills": 4, "lost": 2}
+
+
 def test_table_of_states_is_the_codes(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is what `make docs` would write."""
     monkeypatch.syspath_prepend(ROOT / "docs")
