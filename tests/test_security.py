@@ -14,8 +14,11 @@ from typing import Any
 
 import apsw  # noqa: TID251  # it looks at what SQLite would do
 import pytest
+from typer.testing import CliRunner
 
 import jobsim
+from jobsim.cli.app import app
+from jobsim.cli.program import ExitCode
 from jobsim.core.errors import ConfigError, StorageError
 from jobsim.core.job import JobId, NewJob
 from jobsim.core.outcome import ERROR_TEXT_LIMIT, Error
@@ -128,6 +131,7 @@ URLS = [
     f"postgresql://me:a?{SECRET}@127.0.0.1:1/jobs",
     f"postgresql://me:%zz{SECRET}@127.0.0.1:1/jobs",
     f"postgresql://me:{SECRET}@[::1/jobs",
+    f"postgresql://me:{SECRET} x@127.0.0.1:1/jobs",
     f"postgresql://me:{SECRET}@127.0.0.1:1/jobs?conections=3",
     f"postgresq://me:{SECRET}@127.0.0.1/jobs",
     f"postgresql:me:{SECRET}@127.0.0.1/jobs",
@@ -168,6 +172,36 @@ def test_commands_tell_no_password(tmp_path: Path) -> None:
         assert done.returncode != 0
         assert "127.0.0.1" in done.stdout + done.stderr
         assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        (["stats"], 'ulr = "{url}"\n'),
+        (["stats"], 'url = "{url}\n'),
+        (["stats"], 'url = {{ a = "{url}" }}\n'),
+        (["stats"], 'password = "{url}"\n'),
+        (["jobs", "list"], 'url = "x:y"\nstate = "{url}"\n'),
+        (["worker", "app:queue"], 'lease = "{url}"\n'),
+        (["stats", "--interval", "{url}"], ""),
+        (["queues", "pause", "{url}", "--url", "x:y"], ""),
+        (["jobs", "show", "{url}", "--url", "x:y"], ""),
+        (["{url}"], ""),
+        (["--config", "{url}", "stats"], ""),
+        (["stats", "--url", "{url} x"], ""),
+    ],
+)
+def test_errors_that_quote_a_file_or_a_command_line_hide_passwords(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: list[str], file: str
+) -> None:
+    """A URL in the wrong place is told without its password: errors get into logs."""
+    url = f"postgresql://me:{SECRET}@127.0.0.1:1/jobs"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jobsim.toml").write_text(file.format(url=url))
+    result = CliRunner().invoke(app, [word.format(url=url) for word in line], env={"JOBSIM_URL": None})
+    assert result.exit_code == ExitCode.USAGE
+    assert result.stderr.startswith("jobsim: ")
+    assert SECRET not in result.output
 
 
 ISOLATED = """\

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jobsim.core.masking import masked_in
 from jobsim.core.time import Instant, to_datetime
 
 PIPED_COLUMNS: Final = 80
@@ -47,8 +48,8 @@ def note(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Write an error on stderr."""
-    note(f"jobsim: {text}")
+    """Write an error on stderr; what it quotes of a command line or a file may hold a password."""
+    note(f"jobsim: {masked_in(text)}")
 
 
 def printable(text: str) -> str:

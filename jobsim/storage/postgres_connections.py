@@ -140,7 +140,10 @@ def _parsed(conninfo: str) -> dict[str, Any]:
 def _reason(error: Exception, conninfo: str) -> str:
     """Return what is wrong with `conninfo`, without what libpq quotes of it if that may be a secret."""
     text, shown = said(error), masked(conninfo)
-    return text if all(part in shown for part in _QUOTED.findall(text)) else text.partition(":")[0]
+    if all(part in shown for part in _QUOTED.findall(text)):
+        return text
+    said_before, quote, _ = text.partition('"')
+    return f"{said_before}{quote}***{quote}"
 
 
 def _whole(patience: Duration) -> int:

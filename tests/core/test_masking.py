@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobsim.core.masking import masked
+from jobsim.core.masking import masked, masked_in
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,33 @@ def test_a_password_is_hidden(url: str, shown: str) -> None:
 def test_what_holds_no_secret_is_shown_as_it_is(url: str) -> None:
     """Paths, hosts, ports and users are what people look for in an error."""
     assert masked(url) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('ulr = "postgresql://me:hunter2@host/jobs"', 'ulr = "postgresql://me:***@host/jobs"'),
+        ("'postgresql:/me:hun ter2@host' is no id", "'postgresql:/me:***@host' is no id"),
+        ("no 'postgresql://h/d?password=hunter2' at a@b", "no 'postgresql://h/d?password=*** at a@b"),
+        ("password = 'hun ter2'  # mine", "password = ***  # mine"),
+    ],
+)
+def test_a_password_is_hidden_within_a_text(text: str, shown: str) -> None:
+    """An error that quotes what somebody wrote goes on after it, and is to be read."""
+    assert masked_in(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sqlite:///a:b@c.db was closed",
+        "postgresql://me@host:5432/jobs cannot be reached",
+        "'postgresql://me:***@host/jobs' is wrong; write postgresql://user@host/database",
+        "postgresql://host:x/ is wrong; write postgresql://user@host/database",
+        "     12 | tokens = { per_second = 2, key = 'a' }",
+        "app:queue has no 'quee'; it is me@here",
+    ],
+)
+def test_a_text_without_a_secret_is_left_alone(text: str) -> None:
+    """What is not a password stays readable, be it beside a URL or an @."""
+    assert masked_in(text) == text
