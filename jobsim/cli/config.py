@@ -66,9 +66,9 @@ class Config:
         known = {**above, **own}
         defaults: dict[str, Any] = {}
         for parameter in command.params:
-            setting = setting_of(parameter)
-            if setting is not None and setting in known:
-                key, value = known[setting]
+            given = [known[setting] for setting in settings_of(parameter) if setting in known]
+            if given:
+                key, value = max(given, key=lambda found: len(found[0]))  # the nearest table's
                 defaults[parameter.name] = _value(parameter, value)
                 self.keys[*path, parameter.name] = key
         for name, each in below.items():
@@ -87,10 +87,13 @@ class Config:
         return f"{self.file}:{line}" if line else str(self.file)
 
 
-def setting_of(parameter: Any) -> str | None:
-    """Return what a parameter is called in a file; `None` where it can only be given on the command line."""
+def settings_of(parameter: Any) -> tuple[str, ...]:
+    """Return what a parameter is called in a file; nothing where it can only be given on the command line."""
     variable: str | None = parameter.envvar
-    return None if variable in (None, _OURS) else _setting(str(variable).removeprefix(_PREFIX))
+    if variable is None or variable == _OURS:
+        return ()
+    options = (name.removeprefix("--") for name in parameter.opts if name.startswith("--"))
+    return tuple(dict.fromkeys(map(_setting, (variable.removeprefix(_PREFIX), *options))))
 
 
 def variables(root: Any) -> Iterator[str]:
@@ -182,8 +185,7 @@ def _settings_below(command: Any) -> dict[str, list[Any]]:
     """Return the parameters of a command and of those below it, by what they are called in a file."""
     found: dict[str, list[Any]] = {}
     for parameter in command.params:
-        setting = setting_of(parameter)
-        if setting is not None:
+        for setting in settings_of(parameter):
             found.setdefault(setting, []).append(parameter)
     for each in getattr(command, "commands", {}).values():
         for setting, parameters in _settings_below(each).items():
@@ -207,9 +209,11 @@ def _wrong(parameter: Any, value: Any) -> str | None:
     """Return what is wrong with the form of a value; its text is read as one on the command line is."""
     if _is_flag(parameter) != isinstance(value, bool):
         return "must be true or false" if _is_flag(parameter) else "must not be true or false"
-    if isinstance(value, list) and not all(isinstance(each, str | int | float) for each in value):
-        return "must be a list of values"
-    return None
+    if not isinstance(value, list):
+        return None
+    if not (getattr(parameter, "multiple", False) or "," in (parameter.metavar or "")):
+        return "must be one value, not a list"
+    return None if all(isinstance(each, str | int | float) for each in value) else "must be a list of values"
 
 
 def _value(parameter: Any, value: Any) -> Any:

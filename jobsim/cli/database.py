@@ -34,9 +34,10 @@ def open_database(where: str, hint: str = "--url") -> "Iterator[Storage]":
     """
     with usage(hint):
         address = shared_address(where)
-    if address.caveat:
-        note(f"{address}: {address.caveat}")
-    with closing(address.open(create=False)) as store:
+        store = address.open(create=False)
+    with closing(store):
+        if address.caveat:
+            note(f"{address}: {address.caveat}")
         yield store
 
 

@@ -21,10 +21,23 @@ app = typer.Typer(help="Look at dead letters, requeue them, or discard them.", n
 
 LETTERS: Final = "dead letter", "dead letters"
 
+
+def _some(text: str) -> str:
+    """Refuse what is in every error: an unset variable of a script must not mean all dead letters."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty, and would mean all; leave it out for that")
+    return text
+
+
 All = Annotated[bool, flag("--all", help="All dead letters, or all that the options below name.")]
 ErrorText = Annotated[
     str | None,
-    option("--error", metavar="TEXT", help="Only those whose error has this in it, in whatever case."),
+    option(
+        "--error",
+        parser=_some,
+        metavar="TEXT",
+        help="Only those whose error has this in it, in whatever case.",
+    ),
 ]
 OlderThan = Annotated[
     Duration | None, wait("--older-than", help="Only those that became dead letters longer ago than this.")

@@ -107,7 +107,9 @@ def _findings(where: str | None) -> Iterator[Finding]:
         return
     yield _ok("database", str(address))
     try:
-        with closing(address.open(create=False)) as storage:
+        with usage("URL|APP"):
+            storage = address.open(create=False)
+        with closing(storage):
             yield from _database(address, storage)
     except StorageError as error:
         yield _attention("database", str(error))

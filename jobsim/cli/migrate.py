@@ -36,7 +36,9 @@ def migrate(
     if sql:
         typer.echo(_script(address))
         return
-    with closing(address.open(create=not check)) as store:
+    with usage("--url"):
+        store = address.open(create=not check)
+    with closing(store):
         version = store.settings()["schema"] if isinstance(store, Inspectable) else "unknown"
     note(f"{address}: up to date, schema version {version}.")
 

@@ -101,6 +101,8 @@ _WORDS: Final = {
     "Input should be less than or equal to": "must be at most",
     "Input should be": "must be",
     ", unable to parse string as an integer": "",
+    "Choose from:\n\t": "Choose from ",
+    ",\n\t": ", ",
 }
 """What the checks of values call it, and what we do."""
 

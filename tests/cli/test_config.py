@@ -104,6 +104,7 @@ def test_file_can_be_named(jobs: Path, cli: Cli) -> None:
         ("[worker.lease]\na = 1\n", "jobsim.toml:1: worker.lease: must be a value, not a table"),
         ("[worker]\nqueues = [[1]]\n", "jobsim.toml:2: worker.queues: must be a list of values"),
         ("url = \n", "jobsim.toml:1:7: not TOML"),
+        ("url = ['a:b', 'c:d']\n", "jobsim.toml:1: url: must be one value, not a list"),
         ("config = 'x'\n", "jobsim.toml:1: config: unknown key"),
     ],
 )
@@ -113,6 +114,17 @@ def test_file_that_cannot_be_meant_is_refused(here: Path, cli: Cli, text: str, s
     result = cli("stats", "--url", "sqlite:///jobs.db")
     assert result.exit_code == ExitCode.USAGE
     assert said in result.stderr
+
+
+def test_option_goes_by_each_of_its_long_names(jobs: Path, cli: Cli) -> None:
+    """--url and --app are one option: the nearer table's is taken, and the first name of two in one."""
+    (jobs / "jobsim.toml").write_text("app = 'configured:queue'\n")
+    assert listed(cli("jobs", "list", "--json")) == 3
+    (jobs / "jobsim.toml").write_text("url = 'sqlite:///none.db'\n[jobs]\napp = 'configured:queue'\n")
+    assert listed(cli("jobs", "list", "--json")) == 3
+    assert "none.db" in cli("stats").stderr
+    (jobs / "jobsim.toml").write_text("app = 'none:queue'\nurl = 'sqlite:///jobs.db'\n")
+    assert listed(cli("jobs", "list", "--json")) == 3
 
 
 def test_value_that_cannot_be_used_is_told_with_its_line(here: Path, cli: Cli) -> None:

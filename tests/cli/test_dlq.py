@@ -91,3 +91,13 @@ def test_ids_are_not_narrowed(cli: Cli, option: list[str]) -> None:
     result = cli("dlq", "requeue", str(job_id(1)), *option, *URL)
     assert result.exit_code == ExitCode.USAGE
     assert "go with --all, not with ids" in result.stderr
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_empty_error_does_not_mean_all(cli: Cli, text: str) -> None:
+    """A variable of a script that is not set gives up no dead letters."""
+    result = cli("dlq", "discard", "--all", "--error", text, "--yes", *URL)
+    assert result.exit_code == ExitCode.USAGE
+    assert "would mean all" in result.stderr
+    assert len(shown(cli("dlq", "requeue", "--all", "--dry-run", *URL))) == 3

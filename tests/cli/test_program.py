@@ -103,6 +103,7 @@ def _raiser(error: Exception) -> Callable[[str], None]:
         (["compar"], "No such command 'compar'. Did you mean 'compare'?"),
         (["stats", "--jsn"], "No such option: --jsn"),
         (["stats"], "Missing option '--url'"),
+        (["prune", "--url", "x", "--older-than", "1d"], "Choose from pending, running"),
         (["enqueue", "app:queue"], "Missing argument 'KIND'"),
         (["worker", "app:queue", "--lease", "60"], "'60' has no unit; write for example '60s'"),
         (["worker", "app:queue", "--poll=-1s"], "a duration cannot be negative"),
