@@ -187,14 +187,16 @@ class _Standing(Collector):
     def _fresh(self) -> tuple[list[Metric], Duration]:
         """Return what was found at the last look that is young enough, and how old that is."""
         began = self._elapsed()
-        if not self._found or began >= self._again:
+        if began >= self._again:
             try:
                 self._found = list(self._seen_now())
             except StorageError:
                 self._found = []
             self._seen = self._elapsed()
             took = self._seen - began
-            self._again = Instant(self._seen + (_REST * took if took > _QUICK else 0))
+            # One that failed serves those who have waited for it: each would wait as long, one after another.
+            rest = (_REST if self._found else 1) * took
+            self._again = Instant(self._seen + (rest if took > _QUICK else 0))
         return self._found, Duration(self._elapsed() - self._seen)
 
     def _seen_now(self) -> Iterator[Metric]:

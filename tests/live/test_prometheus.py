@@ -1,13 +1,15 @@
 """What the metrics say, against what was told and what is in the store."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
+from typing import NoReturn
 
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
 from jobsim.core.decide import SUCCESS, Decision, Why
+from jobsim.core.errors import StorageUnavailable
 from jobsim.core.job import JobId, Lease, WorkerId
 from jobsim.core.time import MILLISECOND, SECOND, Duration, Instant
 from jobsim.core.transitions import Kind
@@ -173,6 +175,27 @@ def test_a_look_that_takes_long_serves_later_scrapes(scene: Scene) -> None:
     takes[0] = 50 * MILLISECOND
     assert [scrape(), looks[0]] == [0, 2]
     assert [scrape(), looks[0]] == [0, 3]
+
+
+def test_a_look_that_fails_late_serves_those_who_waited_for_it() -> None:
+    """Scrapes that come while a server does not answer are answered together, and the next one looks."""
+    time, looks = [0], [0]
+
+    def look() -> NoReturn:
+        looks[0] += 1
+        time[0] += 10 * SECOND
+        raise StorageUnavailable("it does not answer")
+
+    with closing(Telemetry()) as telemetry:
+        standing = _Standing(look, telemetry, lambda: Instant(time[0]))
+
+        def scrape() -> float:
+            found = {metric.name: metric for metric in standing.collect()}
+            return float(found["jobsim_store_up"].samples[0].value)
+
+        assert [scrape(), scrape(), looks[0]] == [0, 0, 1]
+        time[0] += 10 * SECOND
+        assert [scrape(), looks[0]] == [0, 2]
 
 
 def test_no_label_is_unbounded(scene: Scene, lease: MakeLease) -> None:
