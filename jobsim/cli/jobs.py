@@ -17,7 +17,7 @@ from jobsim.cli.records import attempts, event_record, job_record, limit
 from jobsim.core.errors import NotFound
 from jobsim.core.events import Event
 from jobsim.core.job import Job, JobId, State
-from jobsim.core.time import MILLISECOND, Duration
+from jobsim.core.time import Duration
 from jobsim.core.transitions import TRANSITIONS, Kind
 from jobsim.storage.base import Storage
 
@@ -166,8 +166,7 @@ def _wait(event: Event) -> str | None:
     """Return how long after `event` its job is due, or its lease ends, to the millisecond."""
     if event.due is None:
         return None
-    wait = max(event.due - event.at, 0)
-    return str(Duration(wait - wait % MILLISECOND))
+    return Duration(max(event.due - event.at, 0)).brief()
 
 
 def _short(value: object) -> object:

@@ -32,6 +32,10 @@ class Duration(int):
         """The length in seconds."""
         return self / SECOND
 
+    def brief(self) -> str:
+        """Return it as people read it in passing: to the millisecond, rounded down."""
+        return _text(self - self % MILLISECOND)
+
     def __str__(self) -> str:
         return _text(int(self))
 

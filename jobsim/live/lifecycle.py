@@ -81,7 +81,7 @@ def _then(decision: Decision) -> str:
     """Return what becomes of the job, where the outcome does not say it."""
     match decision.kind:
         case Kind.RETRY:
-            return f"; it is to be tried again in {decision.delay}"
+            return f"; it is to be tried again in {decision.delay.brief()}"
         case Kind.DEAD_LETTER:
             return f"; it is a dead letter now ({decision.why.reason or 'given up'})"
         case _:

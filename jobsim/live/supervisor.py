@@ -135,7 +135,7 @@ class Supervisor:
         jitter = self._streams.stream(Purpose.JITTER, place.number, place.deaths)
         place.delay = _DELAYS.delay(place.deaths, place.delay, jitter)
         place.due = Instant(elapsed() + place.delay)
-        _log.warning("worker process %d %s; another starts in %s", place.number, how, place.delay)
+        _log.warning("worker process %d %s; another starts in %s", place.number, how, place.delay.brief())
 
     def _stop(self, places: Sequence[_Place]) -> None:
         self._signals += 1

@@ -34,7 +34,7 @@ def reach(
                 raise
             tries += 1
             delay = min(PATIENCE.delay(tries, delay, waits), left)
-            _log.warning("%s; trying again in %s", error, delay)
+            _log.warning("%s; trying again in %s", error, delay.brief())
             pause(delay)
         else:
             return

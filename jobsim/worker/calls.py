@@ -53,7 +53,7 @@ class StorageCalls:
         delay = Duration(0)
         for attempt in range(1, TRIES + 1):
             delay = PATIENCE.delay(attempt, delay, waits)
-            _log.warning("%s; trying again in %s", error, delay)
+            _log.warning("%s; trying again in %s", error, delay.brief())
             await self._runtime.sleep(delay)
             try:
                 return await self._runtime.call(fn, *args)

@@ -24,6 +24,14 @@ def test_duration_text_reads_back_exactly(value: Duration) -> None:
 
 
 @pytest.mark.parametrize(
+    ("micros", "text"), [(231_685, "231ms"), (999, "0s"), (1_478_055, "1.478s"), (90_000_001, "1m30s")]
+)
+def test_duration_in_passing_has_milliseconds(micros: int, text: str) -> None:
+    """A message says no more digits than people read; it is rounded down."""
+    assert Duration(micros).brief() == text
+
+
+@pytest.mark.parametrize(
     ("written", "micros"),
     [
         ("250us", 250),
