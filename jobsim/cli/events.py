@@ -7,7 +7,7 @@ import typer
 
 from jobsim.cli.database import open_database
 from jobsim.cli.jobs import get_job
-from jobsim.cli.options import Database, Json, flag, job_id, option, wait
+from jobsim.cli.options import Database, Json, every, flag, job_id, option
 from jobsim.cli.output import iso, one_line, printable, write_json
 from jobsim.cli.records import event_record
 from jobsim.core.events import Event
@@ -30,7 +30,7 @@ def events(
         option("--after", min=0, metavar="SEQ", help="Those after this number; without it the last 20."),
     ] = None,
     follow: Annotated[bool, flag("--follow", "-f", help="Go on with what happens, until stopped.")] = False,
-    interval: Annotated[Duration, wait("--interval", help="How often --follow looks.")] = _LOOK,
+    interval: Annotated[Duration, every("--interval", help="How often --follow looks.")] = _LOOK,
     as_json: Json = False,
 ) -> None:
     """Show what happened to jobs: a line an event, oldest first."""

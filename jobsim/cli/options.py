@@ -3,13 +3,15 @@
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from jobsim.core.errors import ConfigError, JobsimError
 from jobsim.core.job import JobId
-from jobsim.core.time import Duration, duration
+from jobsim.core.time import MILLISECOND, Duration, duration
+
+_SHORTEST: Final = Duration(MILLISECOND)
 
 
 @contextmanager
@@ -19,6 +21,13 @@ def usage(*hint: str, of: type[JobsimError] | tuple[type[JobsimError], ...] = Co
         yield
     except of as error:
         raise typer.BadParameter(str(error), param_hint=hint or None) from None
+
+
+def _interval(text: str) -> Duration:
+    value = _duration(text)
+    if value < _SHORTEST:
+        raise typer.BadParameter(f"{text} would keep the database busy; the shortest is {_SHORTEST.brief()}")
+    return value
 
 
 def _duration(text: str) -> Duration:
@@ -95,6 +104,11 @@ def flag(*names: str, **about: Any) -> Any:
 def wait(*names: str, **about: Any) -> Any:
     """Return an option that takes a duration."""
     return option(*names, parser=_duration, metavar="DURATION", **about)
+
+
+def every(*names: str, **about: Any) -> Any:
+    """Return an option that takes a duration at which a database is looked at again and again."""
+    return option(*names, parser=_interval, metavar="DURATION", **about)
 
 
 App = Annotated[

@@ -3,7 +3,7 @@
 from typing import Annotated, Final
 
 from jobsim.cli.database import open_database
-from jobsim.cli.options import Database, Json, flag, wait
+from jobsim.cli.options import Database, Json, every, flag
 from jobsim.cli.output import clear, write_json, write_table
 from jobsim.core.time import SECOND, Duration
 from jobsim.storage.base import Storage
@@ -15,7 +15,7 @@ def stats(
     *,
     url: Database,
     watch: Annotated[bool, flag("--watch", "-w", help="Show them again and again, until stopped.")] = False,
-    interval: Annotated[Duration, wait("--interval", help="How often --watch looks.")] = _LOOK,
+    interval: Annotated[Duration, every("--interval", help="How often --watch looks.")] = _LOOK,
     as_json: Json = False,
 ) -> None:
     """Show how many jobs are in each state, which breakers are not closed, and which queues are paused."""

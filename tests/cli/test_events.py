@@ -123,6 +123,16 @@ def test_jobs_retry_is_for_dead_letters_and_what_waits(cli: Cli) -> None:
         assert queue.get(later).attempt == 1
 
 
+@pytest.mark.parametrize("command", [["stats", "--watch"], ["events", "--follow"]], ids=" ".join)
+@pytest.mark.usefixtures("here")
+def test_database_is_not_looked_at_without_a_pause(cli: Cli, command: list[str]) -> None:
+    """An interval of nothing is refused as wrong usage."""
+    fill(1)
+    result = cli(*command, "--url", URL, "--interval", "0s")
+    assert result.exit_code == 2
+    assert "the shortest is 1ms" in result.stderr
+
+
 @pytest.mark.live
 @pytest.mark.usefixtures("here")
 def test_stats_watches_until_stopped(start: Start) -> None:
