@@ -155,6 +155,19 @@ class Inspectable(Protocol):
         ...
 
 
+@runtime_checkable
+class Auditable(Protocol):
+    """A store that finds what is wrong with its database beneath the jobs, where the log does not show it."""
+
+    def damage(self) -> list[str]:
+        """Return what is wrong: of tables and indexes, and rows that belong to nothing. All of them are read.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        ...
+
+
 class Storage(Protocol):
     """Where jobs live. Sync, one transaction a call; see the numbered contract above.
 

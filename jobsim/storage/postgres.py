@@ -28,7 +28,7 @@ from jobsim.storage.postgres_session import Session
 from jobsim.storage.postgres_statements import texts
 from jobsim.storage.postgres_watch import PostgresWatch
 from jobsim.storage.postgres_writes import Writes
-from jobsim.storage.rows import Row, depths_of, state_of
+from jobsim.storage.rows import Row, depths_of, name_of, state_of
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -265,6 +265,10 @@ class PostgresStorage:
         names = ("schema", "server_version", "synchronous_commit", "fsync", "full_page_writes", "way")
         [row] = self._database.read(tuple, "settings")
         return dict(zip(names, row, strict=True))
+
+    def damage(self) -> list[str]:
+        """Return which rows belong to nothing."""
+        return self._database.read(name_of, "damage")
 
     def clock(self) -> Instant:
         """Return what the server's clock shows."""

@@ -50,6 +50,7 @@ _RESUME: Final = statement("resume")
 _LAST_EVENT: Final = statement("last_event")
 _EVENTS: Final = statement("events")
 _EVENTS_OF_JOB: Final = statement("events_of_job")
+_DAMAGE: Final = statement("damage")
 
 
 class SqliteStorage:
@@ -255,6 +256,10 @@ class SqliteStorage:
         """Return the version of the schema, and what a commit is worth."""
         wanted = {"schema": _VERSION, **{name: f"PRAGMA {name}" for name in ("journal_mode", "synchronous")}}
         return {name: str(self._database.read(sql, (), tuple)[0][0]) for name, sql in wanted.items()}
+
+    def damage(self) -> list[str]:
+        """Return what is wrong with our tables and their indexes, and which rows belong to nothing."""
+        return self._database.read(_DAMAGE, (), name_of)
 
     def close(self) -> None:
         """Let go of the file; calling it twice is harmless."""

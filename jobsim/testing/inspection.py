@@ -13,7 +13,7 @@ from typing import Final
 from jobsim.core.events import Event, Standing, standing
 from jobsim.core.job import JobId
 from jobsim.core.transitions import FINAL, Kind
-from jobsim.storage.base import Storage
+from jobsim.storage.base import Auditable, Storage
 from jobsim.testing.invariants import History, Violation
 
 MANY: Final = 1_000
@@ -52,7 +52,7 @@ def inspect_log(events: Callable[[], Iterable[Event]], *, drained: bool = False)
 
 
 def inspect_store(storage: Storage, pause: Callable[[], None], *, drained: bool = False) -> Inspection:
-    """Return what is wrong with the log of a store, and which of its jobs are not as that says.
+    """Return what is wrong with the log of a store, which of its jobs are not as that says, and its damage.
 
     Others may use it meanwhile: what differs is looked at again, after a `pause`, and counts if it stays so.
     A job that nothing is logged of is found unless jobs are pruned just then.
@@ -71,6 +71,8 @@ def inspect_store(storage: Storage, pause: Callable[[], None], *, drained: bool 
     if sum(storage.counts().values()) > sieve.jobs:
         sieve.suspect(job.id for job in storage.find() if not sieve.knows(job.id))
     found = _looked_at(storage, sieve.chosen(), pause, drained=drained)
+    damage = storage.damage() if isinstance(storage, Auditable) else ()
+    found += [Violation("undamaged", None, problem) for problem in damage]
     return sieve.told(found, lambda job: storage.events(job=job))
 
 

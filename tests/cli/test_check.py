@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import apsw  # noqa: TID251  # it breaks what the store keeps
+import psycopg  # noqa: TID251  # so does this
 import pytest
 from typer.testing import Result
 
@@ -88,6 +89,36 @@ def test_job_that_was_changed_behind_the_log_is_shown_with_its_history(cli: Cli)
 
 
 @pytest.mark.usefixtures("queue")
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        (
+            "DELETE FROM jobsim_job WHERE id = 1",
+            "undamaged: jobsim_event: 3 rows belong to no row of jobsim_job",
+        ),
+        (
+            "PRAGMA ignore_check_constraints = 1; UPDATE jobsim_job SET uuid = x'00' WHERE id = 1",
+            "undamaged: jobsim_job: CHECK constraint failed in jobsim_job",
+        ),
+    ],
+    ids=["a job gone without its events", "a broken constraint"],
+)
+def test_damage_that_the_log_does_not_show_is_found(cli: Cli, sql: str, said: str) -> None:
+    """A job that vanished is not taken for one that was pruned, nor what the tables forbid for sound."""
+    break_jobs(sql)
+    done = cli("check", URL, "--json")
+    assert done.exit_code == 5
+    assert said in [f"{broken['rule']}: {broken['problem']}" for broken in json.loads(done.stdout)["broken"]]
+
+
+@pytest.mark.usefixtures("queue")
+def test_tables_of_an_application_are_not_judged(cli: Cli) -> None:
+    """What it refers to in vain is its own affair."""
+    break_jobs("CREATE TABLE orders (job INTEGER REFERENCES jobsim_job); INSERT INTO orders VALUES (99)")
+    assert cli("check", URL).exit_code == 0
+
+
+@pytest.mark.usefixtures("queue")
 def test_line_that_was_changed_in_a_log_is_found(cli: Cli) -> None:
     """A token that does not grow breaks a rule, wherever the log comes from."""
     log = exported(cli)
@@ -141,10 +172,11 @@ def test_line_that_cannot_be_read_is_told_with_its_place(cli: Cli, line: str, sa
     [
         ("nothing.jsonl", 1, "nothing.jsonl: there is no such file"),
         ("sqlite:///nothing.db", 4, "nothing.db"),
+        ("jobs.db", 1, "jobs.db: is a SQLite database; name it by its URL, sqlite:///jobs.db"),
         ("mysql://a/b", 2, "names no store"),
     ],
 )
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("queue")
 def test_source_that_is_not_there_is_an_error(cli: Cli, source: str, code: int, said: str) -> None:
     """A file, a database or a scheme that there is not is told as everywhere."""
     done = cli("check", source)
@@ -194,3 +226,9 @@ def test_database_on_a_server_is_checked(cli: Cli, postgres: str, schema: str) -
         queue.run_worker(burst=True)
     url = f"{postgres}{'&' if '?' in postgres else '?'}schema={schema}"
     assert cli("check", url, "--drained").stdout == "Sound: 3 events of 1 job, and every rule holds.\n"
+    with psycopg.connect(postgres) as connection:
+        for table in ("job", "content"):
+            connection.execute(f'DELETE FROM "{schema}".{table}')
+    done = cli("check", url)
+    assert done.exit_code == 5
+    assert "undamaged: event: 3 rows belong to no row of content" in done.stdout

@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from jobsim.core.errors import StorageBroken, StorageError
-from jobsim.storage import sqlite_wal
+from jobsim.storage import sqlite_file, sqlite_wal
 from jobsim.storage.sqlite import SqliteStorage
 from jobsim.testing.conformance_base import add, new
 from tests.storage.faults import FaultyDisk, bare
@@ -144,6 +144,19 @@ def test_wal_in_doubt_whose_writing_fails_stays_in_doubt(tmp_path: Path, disk: F
     add(storage, new(3))
     assert not (tmp_path / "jobs.db-in-doubt").exists()
     storage.close()
+
+
+def test_migration_makes_sure_of_the_wal_before_it_writes(
+    tmp_path: Path, disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older database that a failed sync left in doubt is migrated behind no hole."""
+    with monkeypatch.context() as older:
+        older.setattr(sqlite_file, "NEWEST", sqlite_file.NEWEST - 1)
+        older.setattr(sqlite_file, "_MIGRATIONS", sqlite_file._MIGRATIONS[:-1])
+        broken(tmp_path / "jobs.db", disk).close()
+    assert (tmp_path / "jobs.db-in-doubt").exists()
+    SqliteStorage(tmp_path / "jobs.db").close()
+    assert not (tmp_path / "jobs.db-in-doubt").exists()
 
 
 def test_large_wal_is_written_again_whole(tmp_path: Path, disk: FaultyDisk) -> None:

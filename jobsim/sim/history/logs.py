@@ -126,6 +126,8 @@ def events_in(path: str | os.PathLike[str]) -> Iterator[Event]:
         yield from _events(name, enumerate(_parquet_rows(name), 1), ": row ", _COLUMNS)
     elif _begins_with(name, _EVENTS):
         yield from stream_events(name)
+    elif _begins_with(name, _SQLITE):
+        raise ConfigError(f"{name}: is a SQLite database; name it by its URL, sqlite:///{name}")
     else:
         with reading(name) as text:
             start = text.read(1)
@@ -137,6 +139,7 @@ def events_in(path: str | os.PathLike[str]) -> Iterator[Event]:
 
 
 _EVENTS: Final = b"jobsim events"
+_SQLITE: Final = b"SQLite format 3\0"
 
 
 def _begins_with(name: str, start: bytes) -> bool:
