@@ -1,6 +1,7 @@
 """Interleavings of the engine's loops: every one in small scopes, and many by lot in larger ones."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -204,6 +205,26 @@ class Raises(Planted):
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
         """Fail."""
         raise KeyError(now)
+
+
+class Invents(Planted):
+    """A store that accepts a job more than it was given."""
+
+    def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
+        """Accept jobs."""
+        return super().enqueue([*jobs, jobs[0]._replace(id=JobId(1))], now)[:-1]
+
+
+def test_job_that_nobody_enqueued_is_found() -> None:
+    """What was not offered to an enqueue is not to be there."""
+    result = explore(PAIR, Invents)
+    assert result.found is not None
+    assert result.found.violations[0].rule == "nothing_invented"
+
+
+def test_lost_replies_are_explored() -> None:
+    """What goes unheard leads to states of its own."""
+    assert explore(KEYED).states > explore(replace(KEYED, lost_replies=0)).states
 
 
 def test_surprises_are_violations() -> None:

@@ -7,6 +7,7 @@ import apsw
 import pytest
 
 from jobsim.core.streams import Streams
+from jobsim.testing import power_survey
 from jobsim.testing.power_cut import PowerCutDisk
 from jobsim.testing.power_losses import Losses
 from jobsim.testing.power_platter import (
@@ -22,6 +23,7 @@ from jobsim.testing.power_platter import (
 )
 from jobsim.testing.power_survey import Case, integrity, survey
 
+_MADE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 FEW = Losses(exhaustive=3, random=2, most=16)
 
 
@@ -217,6 +219,39 @@ def test_refused_sync_is_given_up(tmp_path: Path) -> None:
         kinds = [type(step) for step in disk.steps]
         cut = list(disk.cuts())[kinds.index(FailedSync) + 1]
         assert cut.platter.image(cut.platter.pending).digest != cut.seen.digest
+
+
+def test_failed_sync_is_told_once_to_each_who_has_the_file_open(tmp_path: Path) -> None:
+    """As by Linux: who opened it before hears of the error at the next sync, who comes later does not."""
+    path, flags = str(tmp_path / "a.db"), [apsw.SQLITE_OPEN_MAIN_DB | _MADE, 0]
+    with PowerCutDisk(failing_sync=1) as disk:
+        one, other = (disk.xOpen(path, list(flags)) for _ in range(2))
+        another = disk.xOpen(str(tmp_path / "b.db"), list(flags))
+        for file in (one, other):
+            with pytest.raises(apsw.IOError):
+                file.xSync(apsw.SQLITE_SYNC_FULL)
+        later = disk.xOpen(path, list(flags))
+        for file in (one, other, another, later):
+            file.xSync(apsw.SQLITE_SYNC_FULL)
+            file.xClose()
+
+
+def test_state_that_is_damaged_is_unsound(
+    tmp_path: Path, disk: PowerCutDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each state is asked for its integrity, also where it is found as it was."""
+    monkeypatch.setattr(power_survey, "integrity", lambda _: "a page is spoilt")
+    assert {case.broken for case in orders(tmp_path, disk, "journal_mode=wal")} == {"a page is spoilt"}
+
+
+@pytest.mark.parametrize("powersafe", [True, False])
+def test_sqlite_is_told_whether_a_torn_write_harms_its_neighbours(tmp_path: Path, powersafe: bool) -> None:
+    """So that it keeps commits out of each other's sectors where that is needed."""
+    with PowerCutDisk(powersafe=powersafe) as disk:
+        file = disk.xOpen(str(tmp_path / "a.db"), [apsw.SQLITE_OPEN_MAIN_DB | _MADE, 0])
+        told = file.xDeviceCharacteristics() & apsw.SQLITE_IOCAP_POWERSAFE_OVERWRITE
+        file.xClose()
+    assert bool(told) is powersafe
 
 
 @pytest.mark.parametrize("spoil", [lambda page: page[:100] + bytes(412), lambda page: page[:-1] + b"\0"])
