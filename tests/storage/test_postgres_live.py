@@ -62,7 +62,7 @@ def test_watch_hears_what_other_processes_put_on_the_queue(
     [three] = other.claim(ANN, QUEUES, 3, MINUTE, moment)
     assert not told(lambda: settle(other, three, BURY, now=moment))
     assert told(lambda: other.requeue([three.id], moment))
-    assert not told(lambda: other.requeue([three.id], moment))
+    assert not told(lambda: other.requeue([one.id], moment))
     assert not told(lambda: other.enqueue([new(9, run_at=Instant(moment + MINUTE))], moment))
     other.close()
     watch.close()
