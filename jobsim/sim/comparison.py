@@ -211,6 +211,10 @@ class Comparison:
         """The scenario as a file would have it; its repr, if a policy of the user's own has no such text."""
         return source_of(self.scenario)
 
+    def __repr__(self) -> str:
+        name, policies = self.scenario.name, list(self.policies)
+        return f"Comparison({name!r}, policies={policies}, replications={self.replications})"
+
     def _repr_html_(self) -> str:
         return report.card(self.scenario.name, self.facts, self.verdict(), self.table())
 

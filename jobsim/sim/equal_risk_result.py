@@ -79,6 +79,10 @@ class EqualRisk:
             f"{self.policies[label].max_attempts} attempts."
         )
 
+    def __repr__(self) -> str:
+        attempts = {label: policy.max_attempts for label, policy in self.policies.items()}
+        return f"EqualRisk({self.risk}, attempts={attempts})"
+
     def _repr_html_(self) -> str:
         rows = {
             label: {

@@ -117,6 +117,10 @@ class SimResult:
         curves = Curves.of(self.observed, grid)
         return Profiles.of(grid, setting.horizon_s, setting.outages, {self.run.policy.label: [curves]})
 
+    def __repr__(self) -> str:
+        run = self.run
+        return f"SimResult({run.scenario.name!r}, policy={run.policy.name!r}, seed={run.seed})"
+
     def _repr_html_(self) -> str:
         run = self.run
         facts = {"policy": run.policy, "seed": run.seed, "storage": run.storage}

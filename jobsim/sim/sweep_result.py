@@ -153,6 +153,9 @@ class Sweep:
             "storage": self.storage,
         }
 
+    def __repr__(self) -> str:
+        return f"Sweep({self.scenario.name!r}, keys={self.keys}, policies={self.policies})"
+
     def _repr_html_(self) -> str:
         said = "Means over the replications and their 95 % confidence intervals."
         return report.card(self.scenario.name, self.facts, said, self._shown())

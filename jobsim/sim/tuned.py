@@ -121,6 +121,9 @@ class Tuned:
         found = {name: interval(self.comparison.runs, label, name) for name in names}
         return ", ".join(f"{MEASURES[name].label} {with_unit(name, value)}" for name, value in found.items())
 
+    def __repr__(self) -> str:
+        return f"Tuned({self.goal.objective!r}, trials={len(self.tried)}, confirmed={self.confirmed})"
+
     def _repr_html_(self) -> str:
         facts = {"objective": self.goal.objective, "trials": len(self.tried), "confirmed": self.confirmed}
         best = self.trials.sort_values(["kept", "objective"], ascending=[False, not self.goal.upwards])

@@ -94,6 +94,7 @@ def test_equal_risk_reports_runs_that_the_search_has_not_seen(found: EqualRisk) 
 def test_equal_risk_is_told(found: EqualRisk) -> None:
     """The verdict and the card name the attempts that each policy takes, and the risk."""
     assert found.verdict().startswith("At most 1 % of all jobs lost takes 9 attempts with none, ")
+    assert repr(found).startswith("EqualRisk(0.01, attempts={'none': 9, ")
     card = found._repr_html_()
     assert "at a risk of 1 %" in card
     for label, policy in found.policies.items():

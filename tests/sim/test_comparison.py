@@ -111,6 +111,7 @@ def test_comparison_overview_is_not_left_with_pyplot(comparison: Comparison) -> 
 
 def test_comparison_card_is_short_and_complete(comparison: Comparison) -> None:
     """Scenario, seed, replications, storage, verdict and the table with intervals, escaped."""
+    assert repr(comparison).startswith("Comparison('A & B', policies=[")
     text = comparison._repr_html_()
     for word in (
         "A &amp; B",

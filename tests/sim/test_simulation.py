@@ -104,6 +104,7 @@ def test_pictures_of_a_run_return_their_axes(result: SimResult, name: str) -> No
 
 def test_card_says_that_one_run_proves_nothing(result: SimResult) -> None:
     """The notebook card names scenario, policy and seed, and warns."""
+    assert repr(result) == "SimResult('small', policy='full_jitter', seed=11)"
     text = result._repr_html_()
     for word in ("small", "full_jitter", "11", "may be chance"):
         assert word in text

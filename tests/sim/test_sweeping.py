@@ -353,6 +353,7 @@ def test_sweep_picture_of_what_is_not_there_is_refused(
 
 def test_sweep_card_and_report_tell_it_all(swept: Sweep, tmp_path: Path) -> None:
     """Facts, the table with intervals, the picture, and the scenario to repeat it with, escaped."""
+    assert repr(swept).startswith("Sweep('small', keys=['workers.count'")
     card = swept._repr_html_()
     assert "<b>cells</b> 4" in card
     assert str(swept.table().iloc[0]["dead letters, %"]) in card

@@ -120,6 +120,7 @@ def test_tune_tells_what_it_found(tuned: Tuned) -> None:
 
 def test_tune_has_a_card_of_the_best_it_tried(tuned: Tuned) -> None:
     """Rows are the best trials, with their values, their objective with its interval, and the constraint."""
+    assert repr(tuned).startswith("Tuned('attempts_per_job', trials=")
     card = tuned._repr_html_()
     best = tuned.trials[tuned.trials["kept"]].sort_values("objective").iloc[0]
     assert "A policy tuned" in card
