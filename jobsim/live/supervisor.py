@@ -16,7 +16,7 @@ from jobsim.core.backoff import Exponential
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.live.processes import ended_by
-from jobsim.runtime.live import elapsed
+from jobsim.runtime.live import GLANCE_S, elapsed
 
 LIFELINE: Final = "JOBSIM_LIFELINE"
 """Names the file descriptor whose end tells a worker process that its supervisor is gone."""
@@ -97,9 +97,9 @@ class Supervisor:
 
     def _attend(self, places: Sequence[_Place], lifeline: int) -> None:
         """Wait for the next thing to happen, and do what is to be done then."""
-        due = min((place.due for place in places if place.due is not None), default=None)
+        due = [max(0.0, (place.due - elapsed()) / SECOND) for place in places if place.due is not None]
         try:
-            event = self._ends.get(timeout=None if due is None else max(0.0, (due - elapsed()) / SECOND))
+            event = self._ends.get(timeout=min([GLANCE_S, *due]))
         except Empty:
             event = None
         if event is not None:

@@ -27,7 +27,7 @@ from jobsim.live.observed import observed
 from jobsim.live.telemetry import LAST_WORDS_S, Telemetry
 from jobsim.live.tracing import Tracer
 from jobsim.runtime.clock import ServerClock
-from jobsim.runtime.live import LiveRuntime, LiveSignal
+from jobsim.runtime.live import GLANCE_S, LiveRuntime, LiveSignal
 from jobsim.storage.base import Storage
 from jobsim.worker.executor import Executor
 from jobsim.worker.pool import Worker
@@ -114,7 +114,9 @@ class LiveWorker:
             StorageError: the store failed for longer than the worker was willing to wait.
         """
         with self._signals():
-            self.start().wait()
+            self.start()
+            while not self.wait(GLANCE_S):
+                pass
 
     def start(self) -> Self:
         """Put the limits in force; begin to work in the background, at most until the interpreter ends.

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.runtime.base import Signal
@@ -24,6 +24,11 @@ def now() -> Instant:
 def elapsed() -> Instant:
     """Return how long it is since some moment in the past, by a clock that nobody sets."""
     return Instant(time.monotonic_ns() // 1_000)  # as above
+
+
+GLANCE_S: Final = 0.25
+"""How long a main thread waits in one go. Python lets it hear of a signal between two steps alone: one that
+comes just before the wait begins, or strikes another thread, does not end it."""
 
 
 def pause(duration: Duration) -> None:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.live
 ROOT = Path(__file__).parents[2]
 
 APP = """\
-import asyncio, os, signal, time
+import asyncio, os, signal, threading, time
 from pathlib import Path
 import jobsim
 
@@ -53,6 +53,11 @@ async def wait():
 def die():
     note("begun")
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@queue.job
+def strike():
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
 
 @queue.job(max_attempts=1)
@@ -174,6 +179,15 @@ def test_sigterm_lets_running_handlers_end(start: Start, queue: Queue, log: Log,
     assert "1 attempt, 1 succeeded." in err
     assert queue.get(first).state is State.SUCCEEDED
     assert (queue.get(second).state, queue.get(second).token) == (State.PENDING, 0)
+
+
+def test_a_signal_is_heard_whichever_thread_it_strikes(start: Start, queue: Queue) -> None:
+    """Nothing wakes the main thread then, and the worker ends all the same."""
+    queue.enqueue("strike")
+    worker = start()
+    _, err = worker.communicate(timeout=30)
+    assert worker.returncode == 0, err
+    assert "1 attempt, 1 succeeded." in err
 
 
 @pytest.mark.parametrize("kind", ["work", "wait"], ids=["sync", "async"])
