@@ -59,7 +59,7 @@ def carry_out(
 
 
 def requeue(store: Storage, ids: Sequence[JobId]) -> list[bool]:
-    """Make dead letters pending; `False` where that is not possible."""
+    """Make jobs that wait, and dead letters, pending; `False` where that is not possible."""
     from jobsim.live.stores import present
 
     return store.requeue(ids, present(store))

@@ -115,7 +115,7 @@ class FaultyStorage:
         return self._read("next_due", lambda: self._storage.next_due(queues))
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
-        """Make dead letters pending again, due now; `False` where that is not possible."""
+        """Make jobs that wait, and dead letters, pending and due now; `False` where that is not possible."""
         return self._write(("requeue", ids), lambda: self._storage.requeue(ids, now))
 
     def set_limits(self, limits: Mapping[Scope, Limit]) -> None:

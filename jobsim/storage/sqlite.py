@@ -164,7 +164,7 @@ class SqliteStorage:
         return next_due(cursor, open_queues(cursor, queues))
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
-        """Make dead letters pending again, due now; `False` where that is not possible."""
+        """Make jobs that wait, and dead letters, pending and due now; `False` where that is not possible."""
         return self._database.write(self._writes.requeue, ids, now) if ids else []
 
     def set_limits(self, limits: Mapping[Scope, Limit]) -> None:

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from jobsim.analysis import arrays
 from jobsim.analysis.arrays import NEVER, OUTCOMES, Flags, History, Ints
 from jobsim.core.events import CODE, EventLog
-from jobsim.core.job import State
 from jobsim.core.time import SECOND, Instant
-from jobsim.core.transitions import Kind
+from jobsim.core.transitions import FINAL, Kind
 
 Floats = NDArray[np.float64]
 
@@ -142,7 +141,7 @@ class _Lives:
         told = moved.of(Kind.ENQUEUE)[first] | moved.of(Kind.REQUEUE)[first]
         job = moved.job[first]
         kind = np.where(told, names[history.jobs.enqueue_why[job]] if len(job) else "", "")
-        final = np.isin(moved.state[last], [arrays.STATES.index(state) for state in _OVER])
+        final = np.isin(moved.state[last], [arrays.STATES.index(state) for state in FINAL])
         claims = np.flatnonzero(moved.of(Kind.CLAIM))
         order = np.argsort(moved.seq[claims], kind="stable")
         return cls(
@@ -153,9 +152,6 @@ class _Lives:
             limit=moved.max_attempts[first] - moved.attempt[first],
             of_claim=number[claims][order],
         )
-
-
-_OVER: Final = (State.SUCCEEDED, State.DEAD_LETTER, State.CANCELLED)
 
 
 def _attempts(history: History, lives: _Lives, window: Window) -> Attempts:
