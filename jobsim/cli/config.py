@@ -22,6 +22,10 @@ _PYPROJECT: Final = ("tool", "jobsim")
 _PREFIX: Final = "JOBSIM_"
 _OURS: Final = "JOBSIM_CONFIG"
 _HERE: Final = "jobsim.config"
+_PROBLEM: Final = "jobsim.config.problem"
+
+_ALSO: Final = {"JOBSIM_URL": "app"}
+"""What a database that commands look at is called beside its URL, be it an option or an argument."""
 
 Table = Mapping[str, Any]
 Key = tuple[str, ...]
@@ -93,7 +97,8 @@ def settings_of(parameter: Any) -> tuple[str, ...]:
     if variable is None or variable == _OURS:
         return ()
     options = (name.removeprefix("--") for name in parameter.opts if name.startswith("--"))
-    return tuple(dict.fromkeys(map(_setting, (variable.removeprefix(_PREFIX), *options))))
+    names = (variable.removeprefix(_PREFIX), *options, *filter(None, (_ALSO.get(variable),)))
+    return tuple(dict.fromkeys(map(_setting, names)))
 
 
 def variables(root: Any) -> Iterator[str]:
@@ -106,15 +111,15 @@ def variables(root: Any) -> Iterator[str]:
 def configure(context: typer.Context, given: Path | None) -> Path | None:
     """Read the file that is `given`, or the one that is here, for all that follows on the command line.
 
-    Raises:
-        typer.BadParameter: it cannot be used.
+    One that cannot be used is kept as a `problem`: what the command line asks for may do without.
     """
     if context.resilient_parsing:
         return given
     try:
         config = _found(context.command, given)
     except ConfigError as error:
-        raise typer.BadParameter(str(error), param_hint="--config") from None
+        context.meta[_PROBLEM] = error
+        return given
     if config is not None:
         context.default_map = config.defaults
         context.meta[_HERE] = config
@@ -124,6 +129,12 @@ def configure(context: typer.Context, given: Path | None) -> Path | None:
 def config_of(context: typer.Context) -> Config | None:
     """Return the configuration in force."""
     found: Config | None = context.meta.get(_HERE)
+    return found
+
+
+def problem(context: Any) -> ConfigError | None:
+    """Return why the file that should be in force cannot be used."""
+    found: ConfigError | None = context.meta.get(_PROBLEM)
     return found
 
 
@@ -167,11 +178,13 @@ def _check(command: Any, table: Any, place: Key, problems: "_Problems") -> None:
         problems.add(place, "must be a table")
         return
     below: Mapping[str, Any] = getattr(command, "commands", {})
-    known = _settings_below(command)
+    known, bare = _settings_below(command), _bare_below(command)
     for key, value in table.items():
         here = (*place, key)
         if key in below and (_is_table(value) or _setting(key) not in known):
             _check(below[key], value, here, problems)
+        elif _setting(key) in bare:
+            problems.add(here, "is for the command line alone")
         elif _setting(key) not in known:
             problems.unknown(here, (*below, *known))
         elif _is_table(value):
@@ -191,6 +204,18 @@ def _settings_below(command: Any) -> dict[str, list[Any]]:
         for setting, parameters in _settings_below(each).items():
             found.setdefault(setting, []).extend(parameters)
     return found
+
+
+def _bare_below(command: Any) -> set[str]:
+    """Return the options of a command and of those below it that only the command line gives."""
+    own = {
+        _setting(name.removeprefix("--"))
+        for parameter in command.params
+        if not settings_of(parameter)
+        for name in parameter.opts
+        if name.startswith("--")
+    }
+    return own.union(*map(_bare_below, getattr(command, "commands", {}).values()))
 
 
 def _setting(name: str) -> str:

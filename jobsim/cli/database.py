@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Thread
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -17,6 +18,9 @@ from jobsim.core.masking import masked
 if TYPE_CHECKING:
     from jobsim.live.stores import Address
     from jobsim.storage.base import Storage
+
+_PATIENCE_S: Final = 1.0
+"""How long a shell waits for the names of queues."""
 
 
 def is_file(source: str) -> bool:
@@ -46,9 +50,16 @@ def queue_names(context: typer.Context, incomplete: str) -> list[str]:
     where = context.params.get("url") or os.environ.get("JOBSIM_URL")
     if not where or "://" not in where:  # an app would have to be imported
         return []
+    names: set[str] = set()
+    look = Thread(target=_add_queues, args=(where, names), daemon=True)
+    look.start()
+    look.join(_PATIENCE_S)  # a server that is away is no reason for a shell to stand still
+    return sorted(name for name in tuple(names) if name.startswith(incomplete))
+
+
+def _add_queues(where: str, names: set[str]) -> None:
     with suppress(ConfigError, StorageError), closing(shared_address(where).open(create=False)) as store:
-        return sorted(name for name in {*store.depths(), *store.paused()} if name.startswith(incomplete))
-    return []
+        names.update({*store.depths(), *store.paused()})
 
 
 def shared_address(where: str) -> "Address":

@@ -10,7 +10,7 @@ from jobsim.cli.changes import cancel, carry_out, confirm, those_in
 from jobsim.cli.changes import requeue as requeue_all
 from jobsim.cli.database import open_database
 from jobsim.cli.jobs import KindName, Limit, QueueName, get_job, write_job, write_jobs
-from jobsim.cli.options import Database, JobArgument, JobArguments, Json, flag, option, wait
+from jobsim.cli.options import Database, JobArgument, JobArguments, Json, Yes, consent, flag, option, wait
 from jobsim.cli.program import ExitCode
 from jobsim.core.errors import NotFound
 from jobsim.core.job import Job, JobId, State
@@ -29,7 +29,7 @@ def _some(text: str) -> str:
     return text
 
 
-All = Annotated[bool, flag("--all", help="All dead letters, or all that the options below name.")]
+All = Annotated[bool, consent("--all", help="All dead letters, or all that the options below name.")]
 ErrorText = Annotated[
     str | None,
     option(
@@ -107,7 +107,7 @@ def discard(  # noqa: PLR0913  # each is an option of its own
     error: ErrorText = None,
     older_than: OlderThan = None,
     dry_run: DryRun = False,
-    yes: Annotated[bool, flag("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Give dead letters up: they become cancelled, and stay in the database."""

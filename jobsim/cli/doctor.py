@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from jobsim.cli.config import config_of, variables
+from jobsim.cli.config import config_of, problem, variables
 from jobsim.cli.database import shared_address
 from jobsim.cli.options import Json, usage
 from jobsim.cli.output import write_json, write_table
@@ -83,6 +83,8 @@ def doctor(
 
 def _settings(context: typer.Context) -> Iterator[Finding]:
     """Yield where options come from that the command line does not give, and variables that nobody reads."""
+    if (why := problem(context)) is not None:
+        yield _attention("configuration", str(why))
     config = config_of(context)
     if config is not None:
         keys = sorted(set(config.keys.values()), key=config.line)

@@ -10,7 +10,7 @@ import typer
 
 from jobsim.cli.changes import cancel, carry_out, confirm, requeue, those_in
 from jobsim.cli.database import open_database, queue_names
-from jobsim.cli.options import Database, JobArgument, JobsToChange, Json, flag, option
+from jobsim.cli.options import Database, JobArgument, JobsToChange, Json, Yes, option
 from jobsim.cli.output import console, iso, note, one_line, printable, write_json, write_table
 from jobsim.cli.program import ExitCode
 from jobsim.cli.records import attempts, event_record, job_record, limit
@@ -70,7 +70,7 @@ def cancel_jobs(
     jobs: JobsToChange,
     *,
     url: Database,
-    yes: Annotated[bool, flag("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Cancel jobs that have not ended, and give up dead letters; a handler that runs is told."""

@@ -101,6 +101,11 @@ def flag(*names: str, **about: Any) -> Any:
     return option(*names, metavar="", **about)
 
 
+def consent(*names: str, **about: Any) -> Any:
+    """Return a flag for the command line alone: what was once set elsewhere must not agree to each deed."""
+    return typer.Option(*names, metavar="", **about)
+
+
 def wait(*names: str, **about: Any) -> Any:
     """Return an option that takes a duration."""
     return option(*names, parser=_duration, metavar="DURATION", **about)
@@ -110,6 +115,8 @@ def every(*names: str, **about: Any) -> Any:
     """Return an option that takes a duration at which a database is looked at again and again."""
     return option(*names, parser=_interval, metavar="DURATION", **about)
 
+
+Yes = Annotated[bool, consent("--yes", "-y", help="Do not ask.")]
 
 App = Annotated[
     str, typer.Argument(metavar="APP", help="Where your queue is: module:queue, such as app:queue.")

@@ -7,13 +7,14 @@ import sys
 import traceback
 from contextlib import suppress
 from enum import IntEnum
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from jobsim.cli.config import origin
+from jobsim.cli.config import origin, problem
 from jobsim.cli.output import complain, note
 from jobsim.core.errors import JobsimError, NotFound, StorageError
 
@@ -42,6 +43,10 @@ def exit_code(error: Exception) -> ExitCode:
             return ExitCode.ERROR
 
 
+_DESPITE: Final = ("doctor",)
+"""Commands that run beside a configuration file that cannot be used, and tell of it themselves."""
+
+
 class Program(TyperGroup):
     """The group of all commands. Nothing a user can cause ends in a traceback."""
 
@@ -53,6 +58,16 @@ class Program(TyperGroup):
             return super().main(*args, **extra)
         code = self._code(*args, **extra)
         sys.exit(_flushed(code))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that was asked for; beside a broken file, only its help and what tells of it."""
+        why = problem(ctx)
+        if why is None or args[0] in _DESPITE:
+            return super().resolve_command(ctx, args)
+        if set(ctx.help_option_names).isdisjoint(args):
+            raise typer.BadParameter(str(why), ctx=ctx, param_hint="--config")
+        names = takewhile(lambda word: not word.startswith("-"), args)
+        return super().resolve_command(ctx, [*names, ctx.help_option_names[0]])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for; its errors leave as an exit."""

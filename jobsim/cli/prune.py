@@ -6,9 +6,10 @@ from typing import Annotated, Final
 import typer
 
 from jobsim.cli.database import open_database
-from jobsim.cli.options import Database, Json, flag, option, wait
+from jobsim.cli.options import Database, Json, Yes, flag, option, wait
 from jobsim.cli.output import counted, note, write_json
 from jobsim.cli.program import ExitCode
+from jobsim.core.errors import did_you_mean
 from jobsim.core.job import JobId, State
 from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import FINAL, TRANSITIONS, Kind
@@ -20,7 +21,20 @@ BATCH: Final = 1_000
 _KEEP: Final = frozenset({Kind.EXTEND, Kind.REFUSE})
 """What leaves a job in its state."""
 
-_STATES: Final = ", ".join(state.value for state in State if state in FINAL)
+_ENDINGS: Final = tuple(state.value for state in State if state in FINAL)
+
+
+def _ended(text: str) -> State:
+    known = ", ".join(_ENDINGS)
+    if text in _ENDINGS:
+        return State(text)
+    if text in set(State):
+        raise typer.BadParameter(f"{text} jobs have not ended, and are never removed; give {known}")
+    raise typer.BadParameter(f"{text!r} is no state{did_you_mean(text, _ENDINGS)}; give {known}")
+
+
+def _endings(incomplete: str) -> list[str]:
+    return [state for state in _ENDINGS if state.startswith(incomplete)]
 
 
 def prune(
@@ -28,11 +42,18 @@ def prune(
     url: Database,
     state: Annotated[
         list[State],
-        option("--state", "-s", metavar="STATE", help=f"Jobs in this state; repeatable. {_STATES}"),
+        option(
+            "--state",
+            "-s",
+            parser=_ended,
+            autocompletion=_endings,
+            metavar="STATE",
+            help=f"Jobs in this state; repeatable. {', '.join(_ENDINGS)}",
+        ),
     ],
     older_than: Annotated[Duration, wait("--older-than", help="Those that ended longer ago than this.")],
     dry_run: Annotated[bool, flag("--dry-run", help="Count them, and change nothing.")] = False,
-    yes: Annotated[bool, flag("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Remove jobs that ended long ago, for good: payloads, results and histories, too.
@@ -42,12 +63,6 @@ def prune(
     from jobsim.live.stores import present
 
     states = list(dict.fromkeys(state))
-    for each in states:
-        if each not in FINAL:
-            raise typer.BadParameter(
-                f"{each.value} jobs have not ended, and are never removed; give {_STATES}",
-                param_hint=["--state"],
-            )
     with open_database(url) as store:
         before = Instant(present(store) - older_than)
         if dry_run:

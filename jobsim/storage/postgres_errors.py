@@ -1,5 +1,7 @@
 """What PostgreSQL's errors mean for a person: the one place that translates them."""
 
+import re
+import socket
 from typing import Final
 
 import psycopg
@@ -29,6 +31,10 @@ _GOING: Final = (
 _BUSY: Final = (StorageBusy, "others were in the way ({}); nothing of the call was kept, try again")
 _LACKING: Final = (StorageForeign, "it has not the tables it should have ({}); restore them from a backup")
 _CORRUPT: Final = (StorageForeign, "it is corrupt ({}); restore it from a backup")
+_REFUSED: Final = (
+    StorageError,
+    "it cannot be opened so, however long one waits ({}); see that the URL is right",
+)
 _UNFIT: Final = (StorageError, "a value cannot be stored, nothing of the call was kept: {}")
 
 _MEANINGS: Final[dict[type[Exception], tuple[type[StorageError], str]]] = {
@@ -46,6 +52,9 @@ _MEANINGS: Final[dict[type[Exception], tuple[type[StorageError], str]]] = {
         "it cannot be written ({}): the server is a standby, or read-only; name another",
     ),
     errors.InsufficientPrivilege: (StorageError, "its user may not do that ({}); grant what is missing"),
+    errors.InvalidAuthorizationSpecification: _REFUSED,
+    errors.InvalidPassword: _REFUSED,
+    errors.InvalidCatalogName: _REFUSED,
     errors.UndefinedTable: _LACKING,
     errors.UndefinedColumn: _LACKING,
     errors.InvalidSchemaName: _LACKING,
@@ -62,12 +71,31 @@ _LOST: Final = (
 )
 _OTHER: Final = (StorageError, "{}")
 
+_HOPELESS: Final = re.compile(
+    r"authentication failed for user|no password supplied|no pg_hba\.conf entry|pg_hba\.conf rejects"
+    r"|role \".*\" (?:does not exist|is not permitted to log in)|no such (?:user|database)"
+    r"|database \".*\" does not exist|permission denied for database"
+    r"|connection is bad: invalid |could not match \d+ port numbers"
+    rf"|failed to resolve host .*\[Errno {socket.EAI_NONAME}\]"
+)
+"""What is said where a connection is refused for good: by the server, PgBouncer, libpq and psycopg.
+
+libpq hands no SQLSTATE on where a connection fails. A server that speaks another language is waited for.
+"""
+
 
 def lost(error: BaseException) -> bool:
     """Return whether `error` means that the connection is gone, or could not be had."""
-    if not isinstance(error, psycopg.OperationalError):
+    if not isinstance(error, psycopg.OperationalError) or _hopeless(error):
         return False
     return error.sqlstate is None or error.sqlstate.startswith("08") or isinstance(error, _GOING)
+
+
+def _hopeless(error: BaseException) -> bool:
+    """Return whether a connection was refused for a reason that does not pass by itself."""
+    if not isinstance(error, psycopg.OperationalError) or error.sqlstate is not None:
+        return False
+    return _HOPELESS.search(str(error)) is not None
 
 
 def undone(error: BaseException) -> bool:
@@ -78,7 +106,7 @@ def undone(error: BaseException) -> bool:
 def explained(error: Exception, where: str) -> StorageError:
     """Return the error to raise for one of `NATIVE` about the database `where`."""
     known = (_MEANINGS[kind] for kind in type(error).__mro__ if kind in _MEANINGS)
-    kind, text = next(known, _LOST if lost(error) else _OTHER)
+    kind, text = next(known, _REFUSED if _hopeless(error) else _LOST if lost(error) else _OTHER)
     return kind(f"{where}: {text.format(said(error))}")
 
 

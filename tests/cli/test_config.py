@@ -41,7 +41,7 @@ def jobs(here: Path, app_text: str, cli: Cli) -> Path:
 
 
 def test_every_option_can_be_given_by_the_environment() -> None:
-    """Each has a variable of its name; but for those that only show something and end."""
+    """Each has a variable of its name; but for those that show something and end, or agree to a deed."""
     options = [
         (command.name, parameter)
         for command in walk(typer.main.get_command(app))
@@ -50,7 +50,8 @@ def test_every_option_can_be_given_by_the_environment() -> None:
     ]
     assert len(options) > 100
     bare = {name for _, option in options for name in option.opts if option.envvar is None}
-    assert bare == {"--version", "--install-completion", "--show-completion"}
+    shown = {"--version", "--install-completion", "--show-completion"}
+    assert bare == {*shown, "--all", "--yes", "-y"}
     for _, option in options:
         long = next(name for name in option.opts if name.startswith("--"))
         if option.envvar is not None:
@@ -105,7 +106,9 @@ def test_file_can_be_named(jobs: Path, cli: Cli) -> None:
         ("[worker]\nqueues = [[1]]\n", "jobsim.toml:2: worker.queues: must be a list of values"),
         ("url = \n", "jobsim.toml:1:7: not TOML"),
         ("url = ['a:b', 'c:d']\n", "jobsim.toml:1: url: must be one value, not a list"),
-        ("config = 'x'\n", "jobsim.toml:1: config: unknown key"),
+        ("config = 'x'\n", "jobsim.toml:1: config: is for the command line alone"),
+        ("[dlq]\nyes = true\n", "jobsim.toml:2: dlq.yes: is for the command line alone"),
+        ("[dlq.discard]\nall = true\n", "jobsim.toml:2: dlq.discard.all: is for the command line alone"),
     ],
 )
 def test_file_that_cannot_be_meant_is_refused(here: Path, cli: Cli, text: str, said: str) -> None:
@@ -116,10 +119,56 @@ def test_file_that_cannot_be_meant_is_refused(here: Path, cli: Cli, text: str, s
     assert said in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("worker --help", "jobsim worker [OPTIONS]"),
+        ("worker app:queue -c 2 -h", "jobsim worker [OPTIONS]"),
+        ("dlq discard --all --help", "jobsim dlq discard [OPTIONS]"),
+        ("dlq --help", "jobsim dlq [OPTIONS]"),
+        ("--help", "jobsim [OPTIONS]"),
+        ("--config nowhere.toml stats --help", "jobsim stats [OPTIONS]"),
+    ],
+)
+def test_help_is_shown_beside_a_file_that_cannot_be_used(here: Path, cli: Cli, line: str, shown: str) -> None:
+    """Help of any command; what is asked for beside it on the same line is not done."""
+    (here / "jobsim.toml").write_text("url = \n")
+    result = cli(*line.split())
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"Usage: {shown}" in result.stdout
+
+
+def test_doctor_tells_of_a_file_that_cannot_be_used(jobs: Path, cli: Cli) -> None:
+    """It is one finding among the others, with the line to mend."""
+    (jobs / "jobsim.toml").write_text("[worker]\nlese = '1m'\n")
+    result = cli("doctor", "sqlite:///jobs.db", "--json")
+    assert result.exit_code == ExitCode.ERROR
+    found = {each["about"]: (each["ok"], each["seen"]) for each in json.loads(result.stdout)["findings"]}
+    well, said = found["configuration"]
+    assert not well
+    assert said.startswith("jobsim.toml:2: worker.lese: unknown key (did you mean 'lease'?)")
+    assert found["database"] == (True, "sqlite:///jobs.db")
+
+
+def test_consent_is_of_the_command_line_alone(jobs: Path, cli: Cli) -> None:
+    """A variable that some shell once set neither means all dead letters nor agrees to give them up."""
+    (jobs / "jobsim.toml").write_text('url = "sqlite:///jobs.db"\n')
+    [job] = cli("jobs", "list", "--limit", "1", "--json").stdout.splitlines()
+    for line in ("dlq requeue", "dlq discard", f"jobs cancel {json.loads(job)['id']}"):
+        result = cli(*line.split(), JOBSIM_ALL="1", JOBSIM_YES="1")
+        assert result.exit_code == ExitCode.USAGE, line
+    old = ("prune", "--state", "cancelled", "--older-than", "0s")
+    assert cli("jobs", "cancel", json.loads(job)["id"], "--yes").exit_code == 0
+    assert "add --yes" in cli(*old, JOBSIM_YES="1").stderr
+    assert "nothing reads JOBSIM_YES" in " ".join(cli("doctor", COLUMNS="200", JOBSIM_YES="1").stdout.split())
+
+
 def test_option_goes_by_each_of_its_long_names(jobs: Path, cli: Cli) -> None:
     """--url and --app are one option: the nearer table's is taken, and the first name of two in one."""
     (jobs / "jobsim.toml").write_text("app = 'configured:queue'\n")
     assert listed(cli("jobs", "list", "--json")) == 3
+    assert "sqlite:///jobs.db" in cli("doctor").stdout
+    assert cli("check").exit_code == 0
     (jobs / "jobsim.toml").write_text("url = 'sqlite:///none.db'\n[jobs]\napp = 'configured:queue'\n")
     assert listed(cli("jobs", "list", "--json")) == 3
     assert "none.db" in cli("stats").stderr
@@ -191,6 +240,8 @@ def test_shells_complete_commands_and_options(shell_name: str, root: Path, tmp_p
     assert "requeue" in completed("jobsim dlq re")
     assert "--concurrency" in completed("jobsim worker --conc")
     assert "dead_letter" in completed("jobsim jobs list --state d")
+    assert "cancelled" in completed("jobsim prune --state c")
+    assert "running" not in completed("jobsim prune --state r")
     queue = jobsim.Queue(f"sqlite:///{tmp_path}/jobs.db")
     queue.enqueue("work", queue="mail")
     queue.close()

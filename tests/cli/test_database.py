@@ -1,9 +1,13 @@
 """How commands find the database they look at."""
 
+import socket
 from pathlib import Path
 
 import pytest
+import typer
 
+from jobsim.cli.app import app
+from jobsim.cli.database import queue_names
 from jobsim.cli.program import ExitCode
 from jobsim.storage.sqlite import SqliteStorage
 from tests.cli.conftest import Cli
@@ -27,3 +31,13 @@ def test_url_that_libpq_refuses_is_wrong_usage(cli: Cli, line: list[str]) -> Non
     assert result.exit_code == ExitCode.USAGE
     assert "URL" in result.stderr.upper()
     assert 'invalid URI query parameter: "shema"' in result.stderr
+
+
+@pytest.mark.live
+@pytest.mark.timeout(60)
+def test_shell_does_not_wait_for_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of queues are completed if they can be had soon; else there are none, however patient the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        monkeypatch.setenv("JOBSIM_URL", f"postgresql://jobs@127.0.0.1:{port}/jobs?patience=10m")
+        assert queue_names(typer.Context(typer.main.get_command(app)), "") == []

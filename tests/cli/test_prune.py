@@ -95,7 +95,11 @@ def test_prune_of_nothing_asks_nothing(cli: Cli) -> None:
     ("line", "said"),
     [
         (["--state", "running", "--older-than", "7d"], "running jobs have not ended, and are never removed"),
-        (["--state", "gone", "--older-than", "7d"], "'gone' is not one of"),
+        (
+            ["--state", "gone", "--older-than", "7d"],
+            "'gone' is no state; give succeeded,",
+        ),
+        (["--state", "canceled", "--older-than", "7d"], "'canceled' is no state (did you mean 'cancelled'?)"),
         (["--state", "succeeded", "--older-than", "7"], "'7' has no unit; write for example '7s'"),
         (["--state", "succeeded"], "Missing option '--older-than'"),
         (["--older-than", "7d"], "Missing option '--state'"),

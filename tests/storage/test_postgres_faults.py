@@ -1,5 +1,6 @@
 """Connections that break, servers that die, and others in the way: nothing acknowledged is ever lost."""
 
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +18,9 @@ from jobsim.core.errors import (
     StorageUnavailable,
 )
 from jobsim.core.events import fold, standing
+from jobsim.core.time import SECOND, Duration
 from jobsim.core.transitions import Kind
+from jobsim.live.waiting import reach
 from jobsim.storage.postgres import PostgresStorage
 from jobsim.storage.postgres_errors import explained
 from jobsim.testing.conformance_base import (
@@ -237,6 +240,9 @@ def test_writers_of_the_same_jobs_do_not_lock_each_other_out(postgres: str, sche
         ("57P03", StorageUnavailable, "cannot be reached"),
         ("53300", StorageUnavailable, "cannot be reached"),
         ("08006", StorageUnavailable, "cannot be reached"),
+        ("28P01", StorageError, "however long"),
+        ("28000", StorageError, "however long"),
+        ("3D000", StorageError, "however long"),
         ("42P01", StorageForeign, "has not the tables"),
         ("42501", StorageError, "grant"),
         ("XX001", StorageForeign, "backup"),
@@ -250,6 +256,57 @@ def test_errors_of_the_server_are_told_in_our_words(code: str, kind: type[Storag
     assert type(meaning) is kind
     assert str(meaning).startswith("the database: ")
     assert said in str(meaning)
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ('connection to server at "db", port 5432 failed: FATAL:  the database system is starting up', True),
+        ('connection to server at "db", port 5432 failed: FATAL:  sorry, too many clients already', True),
+        ('connection to server at "db", port 5432 failed: Connection refused', True),
+        ("connection timeout expired", True),
+        (
+            f"failed to resolve host 'db': [Errno {socket.EAI_AGAIN}] Temporary failure in name resolution",
+            True,
+        ),
+        (f"failed to resolve host 'db': [Errno {socket.EAI_NONAME}] Name or service not known", False),
+        ('connection to server at "db" failed: FATAL:  password authentication failed for user "a"', False),
+        ('connection to server at "db" failed: FATAL:  role "a" is not permitted to log in', False),
+        ('connection to server at "db" failed: FATAL:  no pg_hba.conf entry for host "::1"', False),
+        ('connection to server at "db" failed: fe_sendauth: no password supplied', False),
+        ('connection to server at "db" failed: FATAL:  no such database: a', False),
+        ('connection to server at "db" failed: FATAL:  permission denied for database "a"', False),
+    ],
+)
+def test_connection_that_is_refused_for_good_is_told_from_one_that_is_for_now(
+    text: str, passes: bool
+) -> None:
+    """What waiting cannot mend says so, and is no `StorageUnavailable`, for which others wait."""
+    meaning = explained(psycopg.OperationalError(f"connection failed: {text}"), "the database")
+    assert type(meaning) is (StorageUnavailable if passes else StorageError)
+    assert ("however long one waits" in str(meaning)) is not passes
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("user=postgres", "user=nobody", 'role "nobody" does not exist'),
+        ("/postgres?", "/nowhere?", 'database "nowhere" does not exist'),
+        ("user=postgres", "user=postgres&sslmode=bogus", "invalid sslmode"),
+    ],
+)
+def test_server_that_refuses_is_not_waited_for(postgres: str, right: str, wrong: str, said: str) -> None:
+    """A wrong role, database or option ends a wait at its first look, with what the server says of it."""
+    assert right in postgres
+    looks = []
+
+    def look() -> None:
+        looks.append(1)
+        PostgresStorage(postgres.replace(right, wrong))
+
+    with pytest.raises(StorageError, match=said):
+        reach(look, Duration(SECOND))
+    assert len(looks) == 1
 
 
 def test_text_that_cannot_be_stored_keeps_nothing(postgres: str, schema: str) -> None:
