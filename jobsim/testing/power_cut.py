@@ -95,8 +95,9 @@ class PowerCutDisk(apsw.VFS):
 
     def cuts(self) -> Iterator[Cut]:
         """Yield each moment, from the first on; the platter is valid until the next is asked for."""
-        platter, notes, told = Platter(self.sector, self._found), 0, 0
-        memory = Platter(self.sector, self._found) if self.failing_sync else platter
+        root = self.database.removesuffix(Path(self.database).name)
+        platter, notes, told = Platter(self.sector, self._found, root), 0, 0
+        memory = Platter(self.sector, self._found, root) if self.failing_sync else platter
         for number in range(len(self.steps) + 1):
             if number:
                 step = self.steps[number - 1]

@@ -68,7 +68,10 @@ Step = Change | Sync | SyncNames | FailedSync
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """The files that a power cut left, by the paths they had; `digest` tells images apart."""
+    """The files that a power cut left, by the paths they had.
+
+    `digest` tells images apart, and is the same wherever the directory of the database is.
+    """
 
     files: Mapping[str, bytes]
     digest: bytes
@@ -82,13 +85,15 @@ class Image:
 class Platter:
     """What has reached the disk, and in `pending` what has not yet, in order; `take` goes on by one step.
 
-    `synced` counts the times that something pending became lasting, or was given up.
+    `synced` counts the times that something pending became lasting, or was given up. The names of files below
+    `root` count from there where images are told apart.
     """
 
-    def __init__(self, sector: int = SECTOR, found: Iterable[Found] = ()) -> None:
+    def __init__(self, sector: int = SECTOR, found: Iterable[Found] = (), root: str = "") -> None:
         self.pending: list[Change] = []
         self.synced = 0
         self._sector = sector
+        self._root = root
         self._contents: dict[File, bytes] = {}
         self._digests: dict[File, bytes] = {}
         self._names: dict[str, File] = {}
@@ -134,7 +139,7 @@ class Platter:
             content = written.get(file)
             digest = self._digests.get(file, _EMPTY) if content is None else _digest(content)
             files[name] = self._contents.get(file, b"") if content is None else content
-            whole.update(f"{name}\0".encode() + digest)
+            whole.update(f"{name.removeprefix(self._root)}\0".encode() + digest)
         return Image(files, whole.digest())
 
     def _after(self, changes: Iterable[Change]) -> tuple[dict[str, File], dict[File, bytes]]:

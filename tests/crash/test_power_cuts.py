@@ -1,11 +1,13 @@
 """The power is cut at every write and sync of a queue at work: nothing that was acknowledged is lost."""
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from time import process_time
 
+import numpy as np
 import pytest
 
 from jobsim.core.events import Event
@@ -18,10 +20,11 @@ from jobsim.testing.power_survey import Case, survey
 from tests.campaigns import record
 from tests.crash.power import drained, play, reopened
 from tests.crash.power_bugs import FEW, PLANTS, SEED, Plant, by_power_cuts
+from tests.crash.power_campaign import Images, cut_days, known_salts
 
 SHARES = 50
 IMAGES = 100_000
-"""Images of a share: five million in all."""
+"""Images after which the figures of a share are written down: five million in all."""
 
 
 @pytest.fixture
@@ -122,39 +125,46 @@ def test_bug_that_only_a_power_cut_shows_is_found(
     assert by_power_cuts(tmp_path)
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("share", range(SHARES))
-def test_no_cut_of_many_days_loses_anything(tmp_path: Path, share: int) -> None:
-    """Random days on disks of several kinds, until enough images were seen."""
-    began, totals = process_time(), dict.fromkeys(("days", "cuts", "commits", "images", "of_recovery"), 0)
-    for seed in count(share, SHARES):
-        place = tmp_path / str(seed)
+def test_images_of_all_days_are_counted_once() -> None:
+    """The same day again adds none, another one only what the first has not left."""
+    seen = Images()
+    one, other = (np.array(prints, np.uint64) for prints in ([7, 3, 7, 2**63], [9, 3, 2**63, 1]))
+    assert [seen.add(prints) for prints in (one, one, other, one, other)] == [3, 0, 2, 0, 0]
+    assert len(seen) == 5
+
+
+def test_day_leaves_the_same_images_wherever_it_is_played(tmp_path: Path) -> None:
+    """What tells images apart is their content, and nothing in that comes by chance."""
+    left = []
+    for place in (tmp_path / "one", tmp_path / "another"):
         place.mkdir()
-        losses = replace(THOROUGH, neighbours=seed % 3 == 0)
-        with PowerCutDisk(sector=[512, 4096][seed % 2], powersafe=seed % 3 != 0) as disk:
-            play(place, disk, seed, rounds=1 + seed % 3)
-            for case in cases(disk, losses, seed):
-                assert case.sound, f"day {seed}: {case}"
-                totals["images"] += case.is_new
-                if totals["images"] % 400 == 0:
-                    totals["of_recovery"] += _cut_again(case, place)
-        totals["days"] += 1
-        totals["cuts"] += len(disk.steps) + 1
-        totals["commits"] += case.reached
-        if totals["images"] + totals["of_recovery"] >= IMAGES:
-            break
-    record("power cuts, SQLite, full durability", **totals, lost=0, cpu_seconds=round(process_time() - began))
+        with known_salts(), PowerCutDisk() as disk:
+            left.append([case.image.digest for case in cases(play(place, disk, SEED, rounds=1), FEW)])
+    assert left[0] == left[1]
+    assert len(left[0]) == len(set(left[0])) > 500
 
 
-def _cut_again(case: Case, place: Path) -> int:
-    """Cut the recovery of an image, too; return how many images that made."""
-    with PowerCutDisk() as disk:
-        reopened(case.image, place, disk)
-        images = 0
-        for again in survey(disk, FEW):
-            assert again.sound, f"{case}, then {again}"
-            images += again.is_new
-    return images
+@pytest.mark.soak
+def test_no_cut_of_many_days_loses_anything() -> None:
+    """Random days on disks of several kinds, until they have left five million images, no two alike."""
+    seen = Images()
+    with closing(cut_days()) as days:
+        for share in range(SHARES):
+            totals = Counter[str]()
+            while len(seen) < (share + 1) * IMAGES:
+                day = next(days)
+                new, new_of_recovery = seen.add(day.images), seen.add(day.of_recovery)
+                totals += Counter(
+                    days=1,
+                    cuts=day.cuts,
+                    commits=day.commits,
+                    images=new,
+                    of_recovery=new_of_recovery,
+                    found_again=len(day.images) + len(day.of_recovery) - new - new_of_recovery,
+                    cpu_seconds=round(day.cpu_seconds),
+                )
+            record("power cuts, SQLite, full durability", **totals, lost=0)
+    assert len(seen) >= SHARES * IMAGES
 
 
 @pytest.mark.soak

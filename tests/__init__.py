@@ -1,0 +1,1 @@
+"""Tests, which import each other by this name, though another package be called so as well."""
