@@ -56,7 +56,7 @@ _EXTRA: Final = 3
 
 
 class Database:
-    """A connection, its lock, and the number of its `commits`.
+    """A connection, its lock, the number of its `commits`, and of those who hear of what others commit.
 
     `forget` is called where a transaction came to nothing.
     """
@@ -75,6 +75,7 @@ class Database:
         self.durability: Final = durability
         self.cursor: apsw.Cursor
         self.commits = 0
+        self.listeners = 0
         self._patience = patience
         self._vfs = vfs
         self._forget = forget
@@ -278,6 +279,7 @@ class Database:
     def leave_to_parent(self) -> None:
         """Forget, in a forked child, the connection: SQLite's locks belong to the process that took them."""
         self.lock = RLock()
+        self.listeners = 0
         self._forget()
         if self._connection is not None:
             _of_parents.append(self._connection)

@@ -32,12 +32,16 @@ class SqliteWatch:
     Pages reach the WAL, are synced, and then committed, without a sign outside of SQLite. So a write of the
     WAL, of which Linux tells at no cost, is followed by a few looks at `PRAGMA data_version`, which commits
     of others change. Other systems do not tell: there it is looked at all the time.
+
+    Where several listen in one process, as for workers of different queues, what it commits itself is news,
+    too: one of them may be waiting for a place that another has freed.
     """
 
     def __init__(self, database: Database) -> None:
         self._database: Final = database
         self._version: int | None = None
         self._own_commits = 0
+        self._heard = 0
         self._descriptor: int | None = None
         self._never = threading.Event()
 
@@ -47,6 +51,7 @@ class SqliteWatch:
             if self._version is None:
                 self._descriptor = _told_of_writes(f"{self._database.path}-wal")
                 self._look()
+                self._count(1)
                 return True  # nobody knows what was written before
             return any(self._look() for _ in self._moments(timeout))
         except StorageError:
@@ -55,16 +60,23 @@ class SqliteWatch:
 
     def close(self) -> None:
         """Let go of what was listened with; a later `wait` makes another."""
+        if self._version is not None:
+            self._count(-1)
         self._version = None
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def _count(self, number: int) -> None:
+        with self._database.lock:
+            self._database.listeners += number
+
     def _look(self) -> bool:
-        """Return whether others have committed since the last look."""
+        """Return whether others committed since the last look, or this process, where others here listen."""
         [(version,)] = self._database.read("PRAGMA data_version", (), tuple)
         before, self._version = self._version, version
-        return bool(version != before)
+        heard, self._heard = self._heard, self._database.commits
+        return bool(version != before) or (self._heard != heard and self._database.listeners > 1)
 
     def _moments(self, timeout: Duration) -> Iterator[None]:
         """Return at each moment when to look; the last one is for what the system may not have told."""

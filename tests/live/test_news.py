@@ -9,6 +9,7 @@ import pytest
 from jobsim import Queue
 from jobsim.core.errors import StorageError
 from jobsim.core.job import State
+from jobsim.core.limits import Limit
 from jobsim.core.time import Duration, Instant
 from jobsim.live import news
 from jobsim.live.news import attend
@@ -131,3 +132,33 @@ def test_job_of_another_process_wakes_an_idle_worker(tmp_path: Path) -> None:
                 pass
         worker.stop()
         assert worker.wait(60)
+
+
+@pytest.mark.live
+def test_place_that_is_freed_wakes_a_worker_of_another_queue(tmp_path: Path) -> None:
+    """Of two workers in one process, the one that waits for a place of a kind starts when the other ends."""
+    gate, began, ran = (threading.Semaphore(0) for _ in range(3))
+    with Queue(f"sqlite:///{tmp_path}/jobs.db") as queue:
+
+        @queue.job(limit=Limit(running=1))
+        def work() -> None:
+            began.release()
+            assert gate.acquire(timeout=60)
+
+        @queue.job(queue="second")
+        def beside() -> None:
+            ran.release()
+
+        first, second = (queue.worker(queues=[name], poll="1h").start() for name in ("first", "second"))
+        work.enqueue(queue="first")
+        assert began.acquire(timeout=60)
+        work.enqueue(queue="second")
+        beside.enqueue()
+        assert ran.acquire(timeout=60)
+        while queue.storage.counts()[State.SUCCEEDED] < 1:  # then the second has looked, and waits
+            pass
+        gate.release(2)
+        assert began.acquire(timeout=60)
+        for worker in (first, second):
+            worker.stop()
+            assert worker.wait(60)

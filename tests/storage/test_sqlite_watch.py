@@ -66,6 +66,22 @@ def test_own_commit_is_no_news(watched: tuple[SqliteStorage, Watch]) -> None:
     assert not watch.wait(SHORT)
 
 
+def test_own_commit_is_news_where_several_listen(watched: tuple[SqliteStorage, Watch]) -> None:
+    """Each worker of a process hears of what the others do, until it is the only one again."""
+    storage, watch = watched
+    second = storage.watch()
+    assert second is not None
+    assert second.wait(SHORT)
+    assert not watch.wait(SHORT)
+    add(storage, new(1))
+    assert watch.wait(LONG)
+    assert second.wait(LONG)
+    assert not watch.wait(SHORT)
+    second.close()
+    claim(storage)
+    assert not watch.wait(SHORT)
+
+
 def test_commit_of_others_is_heard_among_own(watched: tuple[SqliteStorage, Watch]) -> None:
     """That the store itself wrote, before and after, hides nothing."""
     storage, watch = watched
