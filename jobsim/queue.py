@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
@@ -194,9 +194,11 @@ class Queue(Declarations, Observable):
         from jobsim.live.rehearsal import Rehearsal
 
         here = Clocked()
-        rehearsal = Rehearsal(here, self, inline=inline)
+        rehearsal = Rehearsal(here, self, inline=inline, tracer=self._tracer)
         here.workers = (rehearsal,)
-        with self.rehearsed(here):
+        if self._tracer is not None:
+            here.telemetry.add(self._tracer)
+        with closing(here.telemetry), self.rehearsed(here):
             yield rehearsal
 
     @contextmanager

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, Final, Protocol
 
 from jobsim.core.ids import IdMint
@@ -17,6 +18,7 @@ from jobsim.live.executor import Handlers
 from jobsim.live.handler import Handler
 from jobsim.live.outcomes import run_async, run_sync, unknown
 from jobsim.live.stores import Address, Presence
+from jobsim.live.tracing import Tracer, traced, traced_async
 from jobsim.runtime.machine import Machine
 from jobsim.storage.base import Storage
 from jobsim.storage.memory import MemoryStorage
@@ -75,16 +77,23 @@ class Safety:
 
 
 class InlineExecutor:
-    """Runs handlers in the thread of the test; `ends` counts how attempts ended."""
+    """Runs handlers in the thread of the test; `ends` counts how attempts ended, `tracer` is told of them."""
 
     def __init__(
-        self, handlers: Handlers, here: Clocked, machine: Machine, peril: Peril, ends: Counter[str]
+        self,
+        handlers: Handlers,
+        here: Clocked,
+        machine: Machine,
+        peril: Peril,
+        ends: Counter[str],
+        tracer: Tracer | None = None,
     ) -> None:
         self._handlers = handlers
         self._here = here
         self._machine = machine
         self._peril = peril
         self._ends = ends
+        self._tracer = tracer
 
     async def execute(self, lease: Lease) -> Outcome:
         """Run the handler of the lease's kind; a machine that loses power meanwhile dies of it."""
@@ -96,19 +105,23 @@ class InlineExecutor:
         handler = self._handlers.get(lease.kind)
         if handler is None:
             return unknown(lease, self._handlers)
-        here, machine, context = self._here, self._machine, JobContext(lease)
+        here, machine = self._here, self._machine
         here.move_to(machine.now())
         try:
-            if handler.is_async:
-                return _elsewhere(self._watched(handler, context, lease.payload))
-            with self._peril.handling(handler):
-                return run_sync(handler, context, lease.payload)
+            if not handler.is_async:
+                return traced(self._tracer, lease, partial(self._watched, handler))
+            running = self._watched_async(handler, lease)
+            return _elsewhere(running if self._tracer is None else traced_async(self._tracer, lease, running))
         finally:
             machine.pause(Duration(here.time - machine.now()))
 
-    async def _watched(self, handler: Handler[..., Any], context: JobContext, payload: str) -> Outcome:
+    def _watched(self, handler: Handler[..., Any], lease: Lease) -> Outcome:
         with self._peril.handling(handler):
-            return await run_async(handler, context, payload)
+            return run_sync(handler, JobContext(lease), lease.payload)
+
+    async def _watched_async(self, handler: Handler[..., Any], lease: Lease) -> Outcome:
+        with self._peril.handling(handler):
+            return await run_async(handler, JobContext(lease), lease.payload)
 
     def abandon(self, lease: Lease) -> None:
         """Do nothing: it has ended already."""

@@ -24,6 +24,7 @@ from jobsim.live.telemetry import (
     enqueued,
     in_brief,
 )
+from jobsim.live.tracing import Tracer, sent
 from jobsim.storage.base import Storage
 from jobsim.worker.executor import Executor
 
@@ -51,10 +52,14 @@ def observed(
     worker: WorkerId,
     telemetry: Telemetry,
     now: Callable[[], Instant],
+    tracer: Tracer | None = None,
 ) -> tuple[Storage, Executor]:
-    """Return `storage` and `executor` for the use of `worker`, of which `telemetry` then tells."""
+    """Return `storage` and `executor` for the use of `worker`, of which `telemetry` then tells.
+
+    `tracer` is told of the jobs of schedules.
+    """
     times: Times = {}
-    watched = cast("Storage", _Observed(storage, worker, telemetry, now, times))
+    watched = cast("Storage", _Observed(storage, worker, telemetry, now, times, tracer))
     return watched, _Timed(executor, now, times)
 
 
@@ -88,8 +93,10 @@ class _Observed:
         telemetry: Telemetry,
         now: Callable[[], Instant],
         times: Times,
+        tracer: Tracer | None,
     ) -> None:
         self._storage = storage
+        self._tracer = tracer
         self._worker = worker
         self._telemetry = telemetry
         self._now = now
@@ -101,7 +108,7 @@ class _Observed:
 
     def enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
         """Accept jobs: those of schedules."""
-        ids = self._made("enqueue", self._storage.enqueue, jobs, now)
+        ids = sent(self._tracer, jobs, lambda jobs: self._made("enqueue", self._storage.enqueue, jobs, now))
         for event in enqueued(jobs, ids, now):
             self._telemetry.tell(event)
         return ids

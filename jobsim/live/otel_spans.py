@@ -163,6 +163,10 @@ class _Sending:
         if self._span is not None and len(ids) == 1:
             self._spans.safely(self._span.set_attribute, "messaging.message.id", str(ids[0]))
 
+    def forget(self) -> None:
+        """Leave the span without an end: it is not exported."""
+        self._span = None
+
     def __exit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> None:

@@ -1,12 +1,12 @@
 """A queue in the tests of an application: its real engine on memory, with a clock that the test moves."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from jobsim.core.errors import StorageBroken
-from jobsim.core.job import DEFAULT_QUEUE, Job, State, WorkerId
+from jobsim.core.job import DEFAULT_QUEUE, Job, JobId, NewJob, State, WorkerId
 from jobsim.core.limits import Limit
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.time import DurationLike, Instant, duration, to_datetime
@@ -14,10 +14,14 @@ from jobsim.live.executor import Handlers
 from jobsim.live.handler import Handler
 from jobsim.live.inline import Clocked, InlineExecutor, Peril, Safety
 from jobsim.live.limits import declared, put_in_force
+from jobsim.live.observed import observed
+from jobsim.live.telemetry import LAST_WORDS_S
+from jobsim.live.tracing import Tracer, sent
 from jobsim.runtime.base import Signal
 from jobsim.runtime.machine import Machine
 from jobsim.runtime.sim import SimRuntime, World
 from jobsim.storage.base import Storage
+from jobsim.worker.executor import Executor
 from jobsim.worker.pool import Worker
 from jobsim.worker.schedule import Schedule, enqueue_tick
 from jobsim.worker.settings import WorkerSettings
@@ -57,7 +61,7 @@ class Rehearsal:
     The engine is the real one, with retries, limits and dead letters as they are declared. Handlers run in
     the test's own process, one after the other, and no time passes while they do. Equal tests get equal
     ids and delays. `peril` may end workers: others take their place, and get what those held when its `lease`
-    has ended.
+    has ended. `tracer` is told of jobs of schedules and of attempts.
     """
 
     def __init__(
@@ -68,12 +72,14 @@ class Rehearsal:
         inline: bool = False,
         peril: Peril = SAFETY,
         lease: DurationLike = "60s",
+        tracer: Tracer | None = None,
     ) -> None:
         self._declared = declared
         self._here = here
         self._inline = inline
         self._peril = peril
         self._lease = duration(lease, "lease")
+        self._tracer = tracer
         self._at_work = False
         self._workers = 0
 
@@ -105,6 +111,9 @@ class Rehearsal:
                 pass  # another takes its place
         finally:
             self._at_work = before
+        if self._tracer is not None:
+            self._here.telemetry.flush(LAST_WORDS_S)
+            self._tracer.finish()
         return ends
 
     def _life(self, ends: Counter[str]) -> bool:
@@ -161,7 +170,10 @@ class Rehearsal:
     def _enqueue_ticks(self, tick: Instant) -> None:
         for schedule in self._declared.schedules.values():
             if schedule.after(Instant(tick - 1)) == tick:
-                enqueue_tick(self._storage, schedule.job(tick), tick)
+                enqueue_tick(self._enqueue, schedule.job(tick), tick)
+
+    def _enqueue(self, jobs: Sequence[NewJob], now: Instant) -> list[JobId]:
+        return sent(self._tracer, jobs, lambda jobs: self._storage.enqueue(jobs, now))
 
     @property
     def _queues(self) -> tuple[str, ...]:
@@ -179,8 +191,11 @@ class Rehearsal:
         settings = WorkerSettings(slots=1, queues=queues, lease=self._lease, burst=True)
         self._workers += 1
         name = WorkerId(f"rehearsal-{self._workers}")
-        executor = InlineExecutor(written.handlers, here, machine, self._peril, ends)
-        return Worker(name, machine, self._storage, executor, written.policy, here.streams, settings)
+        executor = InlineExecutor(written.handlers, here, machine, self._peril, ends, self._tracer)
+        engine: tuple[Storage, Executor] = self._storage, executor
+        if self._tracer is not None:
+            engine = observed(*engine, name, here.telemetry, machine.now)
+        return Worker(name, machine, *engine, written.policy, here.streams, settings)
 
     def ring(self, _: int) -> None:
         """Take note of new jobs: run them at once, where that was asked for."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Protocol
 
-from jobsim.core.job import JobId, Lease
+from jobsim.core.errors import IdTaken, KeyTaken
+from jobsim.core.job import JobId, Lease, NewJob
 from jobsim.core.outcome import Outcome
 
 _log: Final = logging.getLogger("jobsim.telemetry")
@@ -24,6 +25,10 @@ class Sending(Protocol):
 
     def accepted(self, ids: Sequence[JobId]) -> None:
         """Say that the store has returned `ids`."""
+        ...
+
+    def forget(self) -> None:
+        """Record nothing: there was nothing to be enqueued."""
         ...
 
 
@@ -54,6 +59,25 @@ class Tracer(Protocol):
     def finish(self) -> None:
         """Record what is complete but for the news of its settlement, since none is to come any more."""
         ...
+
+
+def sent(
+    tracer: Tracer | None, jobs: Sequence[NewJob], enqueue: Callable[[Sequence[NewJob]], list[JobId]]
+) -> list[JobId]:
+    """Return what `enqueue` makes of the jobs of one tick; the worker that enqueued them records it."""
+    if tracer is None:
+        return enqueue(jobs)
+    with tracer.sending(jobs[0].kind, jobs[0].queue, len(jobs)) as sending:
+        try:
+            ids = enqueue([job._replace(headers=sending.headers) for job in jobs])
+        except (IdTaken, KeyTaken):
+            sending.forget()
+            raise
+        if ids == [job.id for job in jobs]:
+            sending.accepted(ids)
+        else:
+            sending.forget()
+        return ids
 
 
 def traced(tracer: Tracer | None, lease: Lease, run: Callable[[Lease], Outcome]) -> Outcome:

@@ -193,7 +193,7 @@ class LiveWorker:
         self._bell = runtime.signal()
         engine: tuple[Storage, Executor] = self._storage, executor
         if self._telemetry:
-            engine = observed(*engine, self.name, self._telemetry, runtime.now)
+            engine = observed(*engine, self.name, self._telemetry, runtime.now, self._tracer)
         self._worker = Worker(
             self.name,
             runtime,

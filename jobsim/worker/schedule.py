@@ -1,5 +1,6 @@
 """Enqueues the jobs of a schedule, one a tick, however many workers do and whatever their clocks do."""
 
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from jobsim.core.errors import IdTaken, KeyTaken
@@ -53,15 +54,15 @@ async def schedule_jobs(
         if tick > now:
             await runtime.sleep(Duration(min(tick - now, LOOK)))
             continue
-        if await calls.make(enqueue_tick, storage, schedule.job(tick), now):
+        if await calls.make(enqueue_tick, storage.enqueue, schedule.job(tick), now):
             bell.ring()
         done = tick
 
 
-def enqueue_tick(storage: Storage, job: NewJob, now: Instant) -> bool:
+def enqueue_tick(enqueue: Callable[[Sequence[NewJob], Instant], object], job: NewJob, now: Instant) -> bool:
     """Enqueue the `job` of a tick; `False` where that has been done, or another holds its unique key."""
     try:
-        storage.enqueue([job], now)
+        enqueue([job], now)
     except (IdTaken, KeyTaken):
         return False
     return True

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,16 @@ from opentelemetry.trace import SpanKind, StatusCode
 import jobsim
 from jobsim.core.decide import LOST, Decision, Why
 from jobsim.core.errors import ConfigError, PayloadError
-from jobsim.core.job import JobId, Lease, State, WorkerId
+from jobsim.core.job import JobId, Lease, NewJob, State, WorkerId
 from jobsim.core.outcome import SUCCEEDED
 from jobsim.core.time import SECOND, Instant
 from jobsim.core.transitions import Kind
+from jobsim.live.observed import observed
 from jobsim.live.otel_spans import OpenTelemetrySpans
-from jobsim.live.telemetry import AttemptEnded
+from jobsim.live.telemetry import AttemptEnded, Telemetry
+from jobsim.worker.schedule import enqueue_tick
 from tests.core.values import LEASE
+from tests.worker.stage import Stage
 
 NO_WAIT = jobsim.RetryPolicy(backoff=jobsim.Fixed("0s"), max_attempts=2)
 
@@ -266,6 +270,86 @@ def test_tracing_that_fails_harms_no_job(processor: SpanProcessor, caplog: pytes
     assert {queue.get(job).state for job in jobs} == {State.SUCCEEDED}
     assert [r for r in caplog.records if "span" in r.getMessage().lower()]
     queue.close()
+
+
+def test_rehearsal_records_the_spans_that_workers_would(queue: jobsim.Queue, spans: Spans) -> None:
+    """Each attempt is in the trace of its enqueue, and says what became of the job, sync or async."""
+    tracer = spans.provider.get_tracer("app")
+
+    @queue.job(retry=NO_WAIT)
+    def work() -> None:
+        with tracer.start_as_current_span("inside"):
+            raise TimeoutError("slow")
+
+    @queue.job
+    async def later() -> None:
+        with tracer.start_as_current_span("inside later"):
+            pass
+
+    with queue.testing() as app:
+        work.enqueue()
+        app.drain()
+        sent, done = spans.one("enqueue default"), spans.named("process default")
+        assert [parent(each) for each in done] == [place(sent)] * 2
+        assert [about(each)["jobsim.decision"] for each in done] == ["retry", "dead_letter"]
+        assert [parent(each) for each in spans.named("inside")] == [place(each) for each in done]
+        later.enqueue()
+        app.drain()
+        assert parent(spans.one("inside later")) == place(spans.named("process default")[-1])
+    queue.close()
+
+
+def test_tick_of_a_schedule_begins_a_trace(queue: jobsim.Queue, spans: Spans) -> None:
+    """One span for each tick that was enqueued, and none where the tick was left out."""
+
+    @queue.periodic(every="1h", unique_key="one")
+    @queue.job
+    def work() -> None:
+        pass
+
+    with queue.testing() as app:
+        app.advance("1h")
+        sent, done = spans.one("enqueue default"), spans.one("process default")
+        assert (parent(done), about(sent)["messaging.message.id"]) == (place(sent), str(app.jobs[0].id))
+        waiting = work.enqueue(delay="2h", unique_key="one")
+        app.advance("1h")
+        assert [about(each)["messaging.message.id"] for each in spans.named("enqueue default")] == [
+            str(app.jobs[0].id),
+            str(waiting),
+        ]
+    queue.close()
+
+
+@pytest.mark.live
+def test_worker_records_the_ticks_that_it_enqueues(queue: jobsim.Queue, spans: Spans) -> None:
+    """The tick of the last hour, which it makes up for as it starts, is the parent of its attempt."""
+    ran = threading.Semaphore(0)
+
+    @queue.periodic(every="1h", catch_up="1h")
+    @queue.job
+    def work() -> None:
+        ran.release()
+
+    worker = queue.worker().start()
+    assert ran.acquire(timeout=60)
+    worker.stop()
+    assert worker.wait(60)
+    assert parent(spans.named("process default")[0]) == place(spans.named("enqueue default")[0])
+    queue.close()
+
+
+def test_tick_is_recorded_by_the_worker_that_enqueued_it(spans: Spans) -> None:
+    """A worker that comes to a tick of another records nothing of it."""
+    stage, spans_of = Stage({}), OpenTelemetrySpans(spans.provider)
+    engines = [
+        observed(stage.store, stage.executor, WorkerId(name), Telemetry(), stage.here.now, spans_of)
+        for name in ("first", "second")
+    ]
+    tick = NewJob(JobId(1), "work", stage.here.now())
+    assert [enqueue_tick(store.enqueue, tick, stage.here.now()) for store, _ in engines] == [True, False]
+    assert about(spans.one("enqueue default"))["messaging.message.id"] == str(tick.id)
+    [job] = stage.store.find()
+    assert job.id == tick.id
 
 
 def test_untraced_worker_runs_traced_jobs(queue: jobsim.Queue, spans: Spans) -> None:
