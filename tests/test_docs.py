@@ -14,15 +14,18 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+import yaml
 from matplotlib import pyplot as plt
 from typer.main import get_command
 
 import jobsim
 from jobsim import Scenario, State
 from jobsim.cli.app import app
-from jobsim.cli.config import Config
+from jobsim.cli.config import Config, variables
+from jobsim.core.time import SECOND, duration
 from jobsim.models import Server, StorageModel, Workers
 from jobsim.sim.schema import scenario_schema
+from jobsim.worker.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -367,3 +370,25 @@ def test_toml_of_a_policy_is_its_python() -> None:
     exec(blocks(page, "python")[0], names)
     [table] = blocks(page, "toml")
     assert Scenario.from_text(WORLD + table).policies["mine"] == names["policy"]
+
+
+def test_manifest_of_kubernetes_starts_what_there_is() -> None:
+    """Its labels agree, the program takes its command line and variables, and is given time to stop."""
+    [text] = blocks(ROOT / "docs" / "howto-run-in-production.md", "yaml")
+    manifest = yaml.safe_load(text)
+    assert (manifest["apiVersion"], manifest["kind"]) == ("apps/v1", "Deployment")
+    spec = manifest["spec"]
+    pod = spec["template"]["spec"]
+    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    [container] = pod["containers"]
+    program: Any = get_command(app)
+    name, *line = container["command"]
+    assert name == "jobsim"
+    worker = program.commands[line[0]]
+    taken = worker.make_context(line[0], line[1:]).params
+    assert (taken["app"], taken["concurrency"], str(taken["log_format"])) == ("tasks:queue", 8, "json")
+    assert {variable["name"] for variable in container["env"]} <= set(variables(program))
+    stops_within = taken["shutdown_timeout"] or duration(WorkerSettings(slots=1).shutdown_timeout)
+    assert pod["terminationGracePeriodSeconds"] * SECOND > stops_within
+    # A worker serves nothing but metrics, and these on its own machine: there is no path to probe.
+    assert not [key for key in container if key.endswith("Probe") or key == "ports"]
