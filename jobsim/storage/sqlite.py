@@ -25,11 +25,12 @@ from jobsim.storage.rows import (
     state_of,
     storable,
 )
-from jobsim.storage.sqlite_claim import PAUSED, claim, next_due, open_queues, promote
+from jobsim.storage.sqlite_claim import claim
 from jobsim.storage.sqlite_database import MEMORY, Database, Durability
 from jobsim.storage.sqlite_file import resolved
 from jobsim.storage.sqlite_limits import in_force, set_limits, tallies
 from jobsim.storage.sqlite_names import Names
+from jobsim.storage.sqlite_outlook import come_due, look, next_due, promote, some_ready
 from jobsim.storage.sqlite_prune import prune
 from jobsim.storage.sqlite_statements import statement, texts
 from jobsim.storage.sqlite_watch import SqliteWatch
@@ -45,6 +46,7 @@ _GET: Final = statement("get")
 _FIND: Final = statement("find")
 _COUNTS: Final = statement("counts")
 _DEPTHS: Final = statement("depths")
+_PAUSED: Final = statement("paused")
 _PAUSE: Final = statement("pause")
 _RESUME: Final = statement("resume")
 _LAST_EVENT: Final = statement("last_event")
@@ -118,7 +120,7 @@ class SqliteStorage:
         now: Instant,
     ) -> tuple[list[bool], list[Lease], Instant | None]:
         """Settle, then claim, in one transaction; return what `settle`, `claim` and `next_due` would."""
-        wanted = tuple(dict.fromkeys(queues))
+        wanted = tuple(dict.fromkeys(map(storable, queues)))
         until = Instant(now + lease)
         done = None
         while done is None:
@@ -139,12 +141,20 @@ class SqliteStorage:
         So claims come in the right order, and nobody waits long for a transaction to end.
         """
         cursor = self._database.cursor
-        queues = open_queues(cursor, wanted)
-        if not promote(cursor, queues, now):
+        prospects = look(cursor, wanted)
+        due = come_due(prospects, now)
+        if due and not promote(cursor, due, now):
             return None
-        settled = self._writes.settle(settlements, now) if settlements else []
-        leases = claim(cursor, self._names, worker, queues, limit, until, now) if limit > 0 else []
-        return settled, leases, next_due(cursor, queues)
+        batch = self._writes.batch(now)
+        settled = self._writes.settle_in(batch, settlements) if settlements else []
+        if due or batch.waits:
+            prospects = look(cursor, wanted)
+        if limit > 0:
+            leases, ready = claim(batch, worker, prospects, limit, until)
+        else:
+            leases, ready = [], some_ready(cursor, prospects)
+        batch.write_events()
+        return settled, leases, next_due(cursor, prospects, ready)
 
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
         """Let `leases` last until `until`, never less than before; return the ids still held."""
@@ -161,7 +171,8 @@ class SqliteStorage:
 
     def _next_due(self, queues: Sequence[str]) -> Instant | None:
         cursor = self._database.cursor
-        return next_due(cursor, open_queues(cursor, queues))
+        prospects = look(cursor, queues)
+        return next_due(cursor, prospects, some_ready(cursor, prospects))
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
         """Make jobs that wait, and dead letters, pending and due now; `False` where that is not possible."""
@@ -202,7 +213,7 @@ class SqliteStorage:
 
     def paused(self) -> set[str]:
         """Return the queues that are paused."""
-        return set(self._database.read(PAUSED, (), name_of))
+        return set(self._database.read(_PAUSED, (), name_of))
 
     def prune(self, states: Sequence[State], before: Instant, limit: int) -> int:
         """Remove up to `limit` jobs that ended `before` in one of `states`, and return how many."""

@@ -4,107 +4,93 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import repeat
+from operator import itemgetter
 from typing import Any, Final
 
 import apsw
 
-from jobsim.core.job import KEY_LENGTH, Lease, WorkerId
+from jobsim.core.job import Lease, WorkerId
 from jobsim.core.limits import Gate, Lane
 from jobsim.core.time import Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
-from jobsim.storage.rows import Row, lease_of, storable
+from jobsim.storage.rows import Row, lease_of
+from jobsim.storage.sqlite_batch import Batch
 from jobsim.storage.sqlite_limits import gate, move_turns
-from jobsim.storage.sqlite_names import Names
-from jobsim.storage.sqlite_statements import keys, statement
-
-WAVE: Final = 10_000
-"""How many jobs that have come due one transaction marks as ready: some 30 ms of work."""
+from jobsim.storage.sqlite_outlook import NO_KEY, Prospect, some_ready
+from jobsim.storage.sqlite_statements import OnKeys, statement
 
 (_CLAIMED,) = {TRANSITIONS[state, Kind.CLAIM] for state in WAITING}
 
-PAUSED: Final = statement("paused")
-_DUE: Final = statement("due")
-_PROMOTE: Final = statement("promote")
+_READY: Final = statement("ready")
 _CLAIMABLE: Final = statement("claimable")
-_LIMITED_READY: Final = statement("limited_ready")
 _KINDS_READY: Final = statement("kinds_ready")
-_KINDS_LATER: Final = statement("kinds_later")
-_SOME: Final = statement("lanes_ready") + "\nLIMIT ?4"
 _CLAIMABLE_OF_KIND: Final = statement("claimable_of_kind")
-_MOST_URGENT: Final = statement("lanes_ready") + "\nORDER BY priority DESC, run_at, id LIMIT ?4"
-_EARLIEST: Final = statement("lanes_later") + "\nORDER BY run_at LIMIT ?4"
+_MOST_URGENT: Final = statement("lanes_ready") + " ORDER BY priority DESC, run_at, id LIMIT ?4"
 _CLAIMABLE_OF_LANE: Final = statement("claimable_of_lane")
-_START: Final = statement("start")
-_RECORD: Final = statement("record_running")
-_LEASES: Final = statement("leases")
-_NEXT_DUE: Final = statement("next_due")
+_START: Final = OnKeys("start")
+_LEASES: Final = OnKeys("leases")
 
-_NO_KEY: Final = "\0" * (KEY_LENGTH + 1)
-"""A limit key that no job has: what holds for its lane holds for all of the kind."""
+_RUN_AT: Final = itemgetter(1)
+"""When a job was due, of a row of ``ready.sql``."""
 
 _WINDOW: Final = 2
 """How many times as many jobs as may start are looked at before their lanes are."""
-
-_EVER: Final = Instant(2**63 - 1)
 
 Urgency = tuple[int, Instant, int]
 """What a claim goes by: the priority with its sign changed, when the job was due, and its key."""
 
 
-def open_queues(cursor: apsw.Cursor, queues: Sequence[str]) -> Sequence[str]:
-    """Return those of `queues` that are not paused."""
-    paused = {name for (name,) in cursor.execute(PAUSED).fetchall()}
-    return [queue for queue in queues if storable(queue) not in paused] if paused else queues
-
-
-def promote(cursor: apsw.Cursor, queues: Iterable[str], now: Instant) -> bool:
-    """Mark jobs that have come due as ready; return whether these were all."""
-    complete = True
-    for queue in queues:
-        if cursor.execute(_DUE, (queue, now)).fetchall()[0][0]:
-            for limited in (False, True):
-                cursor.execute(_PROMOTE, (queue, limited, now, WAVE))
-                complete = complete and cursor.connection.changes() < WAVE
-    return complete
-
-
 def claim(
-    cursor: apsw.Cursor,
-    names: Names,
-    worker: WorkerId,
-    queues: Sequence[str],
-    limit: int,
-    until: Instant,
-    now: Instant,
-) -> list[Lease]:
-    """Start ready jobs; see `Storage.claim`."""
-    chosen = _chosen(cursor, queues, limit, now)
-    if not chosen:
-        return []
-    number = names.worker(cursor, worker)
-    wanted = keys(chosen)
-    cursor.execute(_START, (_CLAIMED, now, until, number, wanted))
-    cursor.execute(_RECORD, (now, Kind.CLAIM, wanted))
-    rows: dict[Any, Row] = {row[0]: row for row in cursor.execute(_LEASES, (wanted,)).fetchall()}
-    return [lease_of(rows[key]) for key in chosen]
+    batch: Batch, worker: WorkerId, prospects: Sequence[Prospect], limit: int, until: Instant
+) -> tuple[list[Lease], Instant | None]:
+    """Start ready jobs; see `Storage.claim`. And return what `some_ready` is then."""
+    cursor, now = batch.cursor, batch.now
+    found, early = _ready(cursor, prospects, limit + 1, now)
+    limited = [one.queue for one in prospects if one.limited_ready]
+    starting = [key for _, _, key in found[:limit]]
+    chosen = _let_in(cursor, found, limited, limit, now) if limited else starting
+    leases = _start(batch, worker, chosen, until) if chosen else []
+    if limited or early:
+        return leases, some_ready(cursor, prospects)
+    return leases, found[limit][1] if len(found) > limit else None
 
 
-def _chosen(cursor: apsw.Cursor, queues: Sequence[str], limit: int, now: Instant) -> list[int]:
-    """Return the keys of the jobs to start, in their order."""
-    found: list[Urgency] = []
-    limited = []
-    for queue in queues:
-        found += map(_urgency, cursor.execute(_CLAIMABLE, (queue, now, limit)).fetchall())
-        if cursor.execute(_LIMITED_READY, (queue,)).fetchall()[0][0]:
-            limited.append(queue)
-    if len(queues) > 1:
-        found.sort()
-    if not limited:
-        return [key for _, _, key in found[:limit]]
+def _ready(
+    cursor: apsw.Cursor, prospects: Sequence[Prospect], most: int, now: Instant
+) -> tuple[list[Row], bool]:
+    """Return the jobs that are due and have no limit, in order, and whether some were marked too early."""
+    found: list[Row] = []
+    early = False
+    for queue, *_ in prospects:
+        rows: list[Row] = cursor.execute(_READY, (queue, most)).fetchall()
+        if rows and max(map(_RUN_AT, rows)) > now:
+            early = True
+            rows = cursor.execute(_CLAIMABLE, (queue, most, now)).fetchall()
+        found += rows
+    if len(prospects) > 1:
+        found.sort(key=_urgency)
+    return found, early
+
+
+def _start(batch: Batch, worker: WorkerId, chosen: Sequence[int], until: Instant) -> list[Lease]:
+    cursor = batch.cursor
+    number = batch.names.worker(cursor, worker)
+    _START.execute(cursor, chosen, _CLAIMED, batch.now, until, number)
+    rows: list[Row] = _LEASES.execute(cursor, chosen).fetchall()
+    by_key = {row[0]: lease_of(row) for row in rows}
+    leases = [by_key[key] for key in chosen]
+    batch.begin(leases, number)
+    return leases
+
+
+def _let_in(
+    cursor: apsw.Cursor, found: Iterable[Row], limited: Iterable[str], limit: int, now: Instant
+) -> list[int]:
+    """Return the keys of the jobs to start, in their order, where some of the queues have `limited` ones."""
     passing, full = gate(cursor)
     lines = [line for queue in limited for line in _lines(cursor, queue, limit, passing, full, now)]
     chosen: list[int] = []
-    for (_, _, key), lane in merge(zip(found, repeat(None)), *lines):
+    for (_, _, key), lane in merge(zip(map(_urgency, found), repeat(None)), *lines):
         if lane is None or passing.enter(lane, now):
             chosen.append(key)
             if len(chosen) == limit:
@@ -124,7 +110,7 @@ def _lines(
     """Yield the jobs of a queue to choose from, for which there is a limit, in lines by their urgency."""
     kinds: list[Row] = cursor.execute(_KINDS_READY, (queue,)).fetchall()
     for (kind,) in kinds:
-        if passing.room(Lane(queue, kind, _NO_KEY), now) == 0:
+        if passing.room(Lane(queue, kind, NO_KEY), now) == 0:
             continue
         # A start of another kind may close a lane of this one, but is itself one of `limit`.
         most = _WINDOW * (limit + full)
@@ -165,34 +151,3 @@ def _line(
     most = limit if room is None else min(limit, room + 1)  # the first comes again
     for row in cursor.execute(_CLAIMABLE_OF_LANE, (*lane, now, most)).fetchall()[1:]:
         yield _urgency(row), lane
-
-
-def next_due(cursor: apsw.Cursor, queues: Sequence[str]) -> Instant | None:
-    """Return when the next job can be claimed; see `Storage.next_due`."""
-    times: list[Instant] = []
-    limited = []
-    for queue in queues:
-        rows: list[Row] = cursor.execute(_NEXT_DUE, (queue,)).fetchall()
-        [(ready, later, waiting)] = rows
-        times += (at for at in (ready, later) if at is not None)
-        if waiting:
-            limited.append(queue)
-    if limited:
-        times += _openings(cursor, limited)
-    return min(times, default=None)
-
-
-def _openings(cursor: apsw.Cursor, queues: Sequence[str]) -> Iterator[Instant]:
-    """Yield when jobs for which there is a limit can start, the earliest among them."""
-    passing, full = gate(cursor)
-    for queue in queues:
-        for kinds, heads in ((_KINDS_READY, _SOME), (_KINDS_LATER, _EARLIEST)):
-            found: list[Row] = cursor.execute(kinds, (queue,)).fetchall()
-            for (kind,) in found:
-                if passing.opens(Lane(queue, kind, _NO_KEY)) is not None:
-                    # All lanes open at the same time, but for those that are closed by their key.
-                    rows: list[Row] = cursor.execute(heads, (queue, kind, _EVER, full + 1)).fetchall()
-                    for key, _, run_at, _ in rows:
-                        opens = passing.opens(Lane(queue, kind, key))
-                        if opens is not None:
-                            yield max(run_at, opens)

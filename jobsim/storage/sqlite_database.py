@@ -231,7 +231,13 @@ class Database:
 
     def _begin(self) -> None:
         self._connect()
-        for _ in range(_TRIES - 1):
+        try:
+            self.cursor.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:
+            self._begin_after_all()
+
+    def _begin_after_all(self) -> None:
+        for _ in range(_TRIES - 2):
             with suppress(apsw.BusyError):
                 self.cursor.execute("BEGIN IMMEDIATE")
                 return

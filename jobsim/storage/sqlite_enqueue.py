@@ -20,7 +20,6 @@ _JOBS: Final = Insert("insert_job")
 _PAYLOADS: Final = Insert("insert_payload")
 _ADD_HEADERS: Final = statement("add_headers")
 _EVENTS: Final = Insert("insert_event")
-_LAST: Final = statement("last_insert")
 _RECORD: Final = statement("record_enqueued")
 _HOLDER: Final = statement("holder")
 _REPLACE_WAITING: Final = statement("replace_waiting")
@@ -64,7 +63,7 @@ def _write(cursor: Cursor, names: Names, jobs: Sequence[NewJob], now: Instant) -
         for id_, kind, run_at, queue, _, limit, priority, unique_key, _, limit_key, _ in jobs
     ]
     _JOBS.into(cursor, rows, (_PENDING, now))
-    [(last,)] = cursor.execute(_LAST).fetchall()
+    last = cursor.connection.last_insert_rowid()
     first = last - len(rows) + 1
     _PAYLOADS.into(cursor, [(key, storable(job.payload)) for key, job in enumerate(jobs, first)])
     for key, job in enumerate(jobs, first):

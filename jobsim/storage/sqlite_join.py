@@ -244,6 +244,13 @@ class _Texts:
         self._connection = connection
         self._cursor = cursor
 
+    @property
+    def connection(self) -> "_Texts":
+        return self
+
+    def last_insert_rowid(self) -> int:
+        return int(self._cursor.lastrowid)
+
     def execute(self, sql: str, bindings: Sequence[Any] = (), /) -> "_Texts":
         self._cursor.execute(sql, bindings)
         return self

@@ -14,9 +14,9 @@ _DIRECTORY: Final = files("jobsim.storage") / "sql" / "sqlite"
 
 
 def statement(name: str) -> str:
-    """Return the statement of that name without its comment."""
+    """Return the statement of that name without its comment, and short: its text is its key in the cache."""
     lines = (_DIRECTORY / f"{name}.sql").read_text("utf-8").splitlines()
-    return "\n".join(line for line in lines if not line.startswith("--"))
+    return " ".join(" ".join(line for line in lines if not line.startswith("--")).split())
 
 
 def migrations() -> list[str]:
@@ -42,8 +42,21 @@ def texts(values: Iterable[str]) -> "apsw.CArrayBinding":
     return apsw.carray(tuple(str(storable(value)) for value in values))
 
 
+class Connection(Protocol):
+    """What is asked of a cursor's connection."""
+
+    def last_insert_rowid(self) -> int:
+        """Return the row id of the last row that was inserted."""
+        ...
+
+
 class Cursor(Protocol):
     """What the cursors of APSW and of the standard library have in common."""
+
+    @property
+    def connection(self) -> Connection:
+        """Return whose cursor it is."""
+        ...
 
     def execute(self, sql: str, bindings: Sequence[Any] = ..., /) -> Self:
         """Run one statement."""
@@ -52,6 +65,23 @@ class Cursor(Protocol):
     def fetchall(self) -> list[Row]:
         """Return the rows that it gave."""
         ...
+
+
+class OnKeys:
+    """A statement about the jobs whose keys are ``?1``; about one alone it takes two thirds of the time."""
+
+    def __init__(self, name: str) -> None:
+        self._many = statement(name)
+        one = self._many.replace("carray(?1) AS wanted CROSS JOIN", "").replace(
+            "FROM carray(?1) AS wanted", ""
+        )
+        self._one = one.replace("wanted.value", "?1")
+
+    def execute(self, cursor: apsw.Cursor, wanted: Sequence[int], *bindings: Any) -> apsw.Cursor:
+        """Run it on `wanted`, of which there is one at least."""
+        if len(wanted) == 1:
+            return cursor.execute(self._one, (wanted[0], *bindings))
+        return cursor.execute(self._many, (keys(wanted), *bindings))
 
 
 class Insert:
@@ -64,8 +94,9 @@ class Insert:
 
     def __init__(self, name: str) -> None:
         text = statement(name)
-        self._head, _, self._row = text.partition("VALUES")
-        self._texts = [text]
+        head, values, row = text.partition("VALUES")
+        self._row = row.replace(" ", "")
+        self._texts = [head + values + self._row]
 
     def into(self, cursor: Cursor, rows: Sequence[Row], same: Row = ()) -> None:
         """Insert `rows` in order; their row ids, where they are given none, follow each other."""
@@ -76,5 +107,5 @@ class Insert:
     def _text(self, count: int) -> str:
         texts = self._texts
         while len(texts) < count:
-            texts.append(self._head + "VALUES" + ",".join([self._row] * (len(texts) + 1)))
+            texts.append(f"{texts[-1]},{self._row}")
         return texts[count - 1]

@@ -6,28 +6,23 @@ from typing import Final
 
 import apsw
 
-from jobsim.core.decide import Decision, Settlement, Why, for_replaced
+from jobsim.core.decide import Settlement, Why, for_replaced
 from jobsim.core.job import JobId, Lease, NewJob, State
 from jobsim.core.time import Instant
-from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
-from jobsim.storage.base import ENDS, possible
+from jobsim.core.transitions import TRANSITIONS, Kind
+from jobsim.storage.base import possible
 from jobsim.storage.rows import Row, blob, state_of, storable
+from jobsim.storage.sqlite_batch import EVENTS, FINISH, RECORD, Batch
 from jobsim.storage.sqlite_database import Database
 from jobsim.storage.sqlite_enqueue import enqueue, holder, refuse_taken
 from jobsim.storage.sqlite_limits import guard, move_tallies
 from jobsim.storage.sqlite_names import Names
-from jobsim.storage.sqlite_statements import Insert, keys, statement
+from jobsim.storage.sqlite_statements import OnKeys, statement
 
 _REQUEUED: Final = TRANSITIONS[State.DEAD_LETTER, Kind.REQUEUE]
 
-_RESULTS: Final = Insert("insert_result")
-_EVENTS: Final = Insert("insert_event")
-_HELD: Final = statement("held")
-_FINISH: Final = statement("finish")
-_WAIT_AGAIN: Final = statement("wait_again")
-_NOTE_ERROR: Final = statement("note_error")
-_RECORD: Final = statement("record_running")
-_EXTEND: Final = statement("extend")
+_HELD: Final = OnKeys("held")
+_EXTEND: Final = OnKeys("extend")
 _STANDING: Final = statement("standing")
 _REQUEUE: Final = statement("requeue")
 
@@ -47,11 +42,21 @@ class Writes:
         """Say which id of `jobs`, of which none was stored, is taken, if one is."""
         refuse_taken(self._database.cursor, jobs, error)
 
+    def batch(self, now: Instant) -> Batch:
+        """Return what a transaction begins with that writes about attempts."""
+        return Batch(self._database.cursor, self._names, now)
+
     def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
         """Write what became of attempts; see `Storage.settle`."""
-        cursor, names = self._database.cursor, self._names
-        held = self._held([lease for lease, _ in settlements])
-        batch = _Batch(now)
+        batch = self.batch(now)
+        settled = self.settle_in(batch, settlements)
+        batch.write_events()
+        return settled
+
+    def settle_in(self, batch: Batch, settlements: Sequence[Settlement]) -> list[bool]:
+        """Settle as a part of `batch`, whose events are yet to be written."""
+        cursor, names, now = batch.cursor, batch.names, batch.now
+        held = self._held([lease.key for lease, _ in settlements])
         told = guard(cursor) if any(row[7] for row in held.values()) else None
         settled = []
         for lease, decision in settlements:
@@ -67,16 +72,14 @@ class Writes:
             elif (key := self._key(lease.id)) is not None:
                 batch.refuse(key, lease, worker, why, decision)
             settled.append(holds)
-        batch.write(cursor)
+        batch.write_jobs()
         if told is not None:
             move_tallies(cursor, told)
         return settled
 
-    def _held(self, leases: Sequence[Lease]) -> dict[int, Row]:
-        """Return the running jobs among those of `leases`, by key."""
-        rows: list[Row] = self._database.cursor.execute(
-            _HELD, (keys(lease.key for lease in leases),)
-        ).fetchall()
+    def _held(self, wanted: Sequence[int]) -> dict[int, Row]:
+        """Return the running jobs among those of the keys `wanted`, by key."""
+        rows: list[Row] = _HELD.execute(self._database.cursor, wanted).fetchall()
         return {row[0]: row for row in rows}
 
     def _key(self, job: JobId) -> int | None:
@@ -91,13 +94,13 @@ class Writes:
     def extend(self, leases: Sequence[Lease], until: Instant, now: Instant) -> set[JobId]:
         """Prolong leases; see `Storage.extend`."""
         cursor = self._database.cursor
-        held = self._held(leases)
+        held = self._held([lease.key for lease in leases])
         kept = [lease for lease in leases if lease.key in held and _under(lease, held[lease.key])]
         shorter = [lease.key for lease in kept if held[lease.key][5] < until]
         if shorter:
-            cursor.execute(_EXTEND, (until, keys(shorter)))
+            _EXTEND.execute(cursor, shorter, until)
         if kept:
-            cursor.execute(_RECORD, (now, Kind.EXTEND, keys(lease.key for lease in kept)))
+            RECORD.execute(cursor, [lease.key for lease in kept], now, Kind.EXTEND)
         return {lease.id for lease in kept}
 
     def requeue(self, ids: Sequence[JobId], now: Instant) -> list[bool]:
@@ -114,7 +117,7 @@ class Writes:
                 limit = attempt + budget
                 cursor.execute(_REQUEUE, (_REQUEUED, limit, now, key))
                 events.append((now, key, Kind.REQUEUE, attempt, limit, token, None, now, None, None))
-        _EVENTS.into(cursor, events)
+        EVENTS.into(cursor, events)
         return done
 
     def cancel(self, ids: Sequence[JobId], now: Instant, reason: str) -> list[bool]:
@@ -132,8 +135,9 @@ class Writes:
                 _, key, state, attempt, limit, _, token, _ = row
                 ends[TRANSITIONS[state_of(state), Kind.CANCEL]].append(key)
                 events.append((now, key, Kind.CANCEL, attempt, limit, token, None, None, why, error))
-        _finish(cursor, ends, now)
-        _EVENTS.into(cursor, events)
+        for state, ended in ends.items():
+            FINISH.execute(cursor, ended, state, now)
+        EVENTS.into(cursor, events)
         return done
 
     def _movable(self, ids: Sequence[JobId], kind: Kind) -> dict[JobId, Row]:
@@ -152,51 +156,3 @@ def _under(lease: Lease, row: Row) -> bool:
     """Return whether a row of ``held.sql`` runs under `lease`."""
     uuid, token = row[1:3]
     return bool(token == lease.token and uuid == blob(lease.id))
-
-
-def _finish(cursor: apsw.Cursor, ends: dict[State, list[int]], now: Instant) -> None:
-    for state, ended in ends.items():
-        cursor.execute(_FINISH, (state, now, keys(ended)))
-
-
-class _Batch:
-    """What settlements write, gathered so that each table is written in few steps."""
-
-    def __init__(self, now: Instant) -> None:
-        self._now = now
-        self._ends: defaultdict[State, list[int]] = defaultdict(list)
-        self._waits: list[Row] = []
-        self._results: list[Row] = []
-        self._events: list[Row] = []
-        self._errors: list[tuple[int, int]] = []
-
-    def settle(self, row: Row, worker: int, why: int | None, decision: Decision) -> None:
-        key, _, token, attempt, limit, *_ = row
-        kind, (_, _, error), due, delay, result, _ = decision
-        state = ENDS[kind]
-        if state in WAITING:
-            attempt -= kind is Kind.RELEASE
-            ready = due is not None and due <= self._now
-            self._waits.append((state, ready, attempt, due, delay, key))
-        else:
-            due = None
-            self._ends[state].append(key)
-        if error:
-            error = storable(error)
-            self._errors.append((len(self._events), key))
-        if result is not None:
-            self._results.append((key, storable(result)))
-        self._events.append((self._now, key, kind, attempt, limit, token, worker, due, why, error or None))
-
-    def refuse(self, key: int, lease: Lease, worker: int, why: int | None, decision: Decision) -> None:
-        at = (self._now, key, Kind.REFUSE, lease.attempt, lease.max_attempts, lease.token)
-        self._events.append((*at, worker, None, why, storable(decision.why.error) or None))
-
-    def write(self, cursor: apsw.Cursor) -> None:
-        _finish(cursor, self._ends, self._now)
-        cursor.executemany(_WAIT_AGAIN, self._waits)
-        _RESULTS.into(cursor, self._results)
-        _EVENTS.into(cursor, self._events)
-        if self._errors:
-            first = cursor.connection.last_insert_rowid() - len(self._events) + 1
-            cursor.executemany(_NOTE_ERROR, [(first + place, key) for place, key in self._errors])

@@ -7,6 +7,7 @@ from jobsim.storage.base import Storage
 from jobsim.testing.conformance_base import (
     ANN,
     BEGAN,
+    BOB,
     BURY,
     MINUTE,
     QUEUES,
@@ -78,3 +79,24 @@ class ExchangeRules(StorageRules):
         add(storage, new(2))
         done, leases, _ = storage.exchange([Settlement(lease, BURY)], ANN, QUEUES, 9, MINUTE, BEGAN)
         assert (done, [lease.id for lease in leases]) == ([False], [job_id(2)])
+
+    def test_exchange_waits_for_what_another_clock_saw_due(self, storage: Storage) -> None:
+        """What a worker whose clock is ahead found due is not claimed before its time, and is told of."""
+        add(storage, new(1, run_at=at(5), priority=9), new(2), new(3))
+        storage.exchange([], BOB, QUEUES, 0, MINUTE, at(9))
+        _, [first], due = storage.exchange([], ANN, QUEUES, 1, MINUTE, at(1))
+        assert (first.id, due in {at(0), at(5)}) == (job_id(2), True)
+        _, [second], due = storage.exchange([], ANN, QUEUES, 9, MINUTE, at(1))
+        assert (second.id, due) == (job_id(3), at(5))
+        assert storage.exchange([], ANN, QUEUES, 9, MINUTE, at(2)) == ([], [], at(5))
+
+    def test_exchange_tells_of_all_its_queues(self, storage: Storage) -> None:
+        """When the next job is due is told of the queues together, of ready jobs first."""
+        add(storage, new(1), new(2, queue="other"), new(3, queue="other", run_at=at(5)), new(4, run_at=at(7)))
+        both = ("default", "other")
+        _, leases, due = storage.exchange([], ANN, both, 1, MINUTE, at(1))
+        assert (len(leases), due) == (1, at(0))
+        batch = [Settlement(leases[0], retry(at(6)))]
+        done, leases, due = storage.exchange(batch, ANN, both, 1, MINUTE, at(1))
+        assert (done, len(leases), due) == ([True], 1, at(5))
+        assert storage.exchange([], ANN, ("default",), 9, MINUTE, at(1)) == ([], [], at(6))

@@ -8,7 +8,7 @@ import pytest
 
 from jobsim.core.limits import By, Limit, Scope
 from jobsim.core.time import Instant
-from jobsim.storage import sqlite_claim
+from jobsim.storage import sqlite_outlook
 from jobsim.storage.sqlite import SqliteStorage
 from jobsim.testing.conformance_base import QUEUES, SUCCEED, add, at, claim, job_id, new, release, settle
 from tests.storage.faults import FaultyDisk, connection
@@ -155,7 +155,7 @@ def test_claim_reads_no_payload_but_its_own(tmp_path: Path) -> None:
 
 def test_wave_is_marked_in_steps_and_claimed_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many jobs come due at once, no transaction is long, and the most urgent are first."""
-    monkeypatch.setattr(sqlite_claim, "WAVE", 10)
+    monkeypatch.setattr(sqlite_outlook, "WAVE", 10)
     storage = SqliteStorage(":memory:")
     add(storage, *(new(n, run_at=at(5 + n % 3), priority=n % 7) for n in range(100)))
     commits: list[None] = []
@@ -169,7 +169,7 @@ def test_wave_is_marked_in_steps_and_claimed_in_order(monkeypatch: pytest.Monkey
 
 def test_wave_of_exactly_one_step_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where as many jobs are due as one step marks, none is forgotten."""
-    monkeypatch.setattr(sqlite_claim, "WAVE", 4)
+    monkeypatch.setattr(sqlite_outlook, "WAVE", 4)
     storage = SqliteStorage(":memory:")
     add(storage, *(new(n, run_at=at(5)) for n in range(4)))
     assert len(claim(storage, now=at(5))) == 4

@@ -1,4 +1,4 @@
 -- running -> running, under a longer lease
-UPDATE jobsim_job AS job SET lease_until = ?1
-FROM carray(?2) AS wanted
-WHERE job.id = wanted.value
+UPDATE jobsim_job SET lease_until = ?2
+FROM carray(?1) AS wanted
+WHERE id = wanted.value

@@ -2,6 +2,5 @@
 -- breakers, which ask how attempts end.
 SELECT id, uuid, token, attempt, max_attempts, lease_until, replaced,
        EXISTS (SELECT 1 FROM jobsim_guard)
-FROM carray(?1) AS wanted
-CROSS JOIN jobsim_job ON jobsim_job.id = wanted.value
-WHERE lease_until IS NOT NULL
+FROM carray(?1) AS wanted CROSS JOIN jobsim_job
+WHERE id = wanted.value AND lease_until IS NOT NULL

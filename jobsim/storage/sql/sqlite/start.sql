@@ -1,6 +1,6 @@
 -- pending, failed -> running
-UPDATE jobsim_job AS job
-SET state = ?1, ready = NULL, attempt = attempt + 1, token = token + 1, attempted = ?2, lease_until = ?3,
-    worker = ?4
-FROM carray(?5) AS wanted
-WHERE job.id = wanted.value
+UPDATE jobsim_job
+SET state = ?2, ready = NULL, attempt = attempt + 1, token = token + 1, attempted = ?3, lease_until = ?4,
+    worker = ?5
+FROM carray(?1) AS wanted
+WHERE id = wanted.value
