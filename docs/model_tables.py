@@ -50,7 +50,8 @@ down = { dist = "lognormal", mean = "5m", cv = 1.5 }
 model = "gilbert_elliott", good = "10m", bad = "20s", failure_good = 0.001, failure_bad = 0.6
 """
 DEPENDENCIES = """
-model = "server", name = "api", capacity = 10, service = { dist = "exponential", mean = "50ms" }
+model = "server", name = "api", capacity = 10, service = { dist = "exponential", mean = "50ms" }, \
+failures = [{ model = "brownout", start = "20m", duration = "10m", capacity = 0.3 }]
 model = "row", name = "account", network = { dist = "normal", mean = "10ms", sd = "2ms" }
 """
 

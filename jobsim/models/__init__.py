@@ -11,7 +11,7 @@ from jobsim.models.contention import Row
 from jobsim.models.dependency import Dependency, Overload, Server
 from jobsim.models.enqueuers import Resubmit
 from jobsim.models.failures import Brownout, FailureModel, Independent, Outage, Permanent
-from jobsim.models.failures_base import Condition, Failure, Fault, Slowing
+from jobsim.models.failures_base import Condition, Failure, Fault, Narrowing, Slowing
 from jobsim.models.failures_phased import Alternating, GilbertElliott
 from jobsim.models.recorded import InOrder, Replayed, ReplayedService, TraceFile
 from jobsim.models.service import (
@@ -60,6 +60,7 @@ __all__ = [
     "Listed",
     "Lognormal",
     "Mmpp",
+    "Narrowing",
     "Normal",
     "OnOff",
     "Outage",

@@ -99,9 +99,13 @@ class Server(Model):
 
     @field_validator("failures")
     @classmethod
-    def _far_away(cls, failures: tuple[Failure, ...]) -> tuple[Failure, ...]:
+    def _far_away(cls, failures: tuple[Failure, ...], info: ValidationInfo) -> tuple[Failure, ...]:
         if any(failure.kills for failure in failures):
             raise ConfigError("a dependency cannot kill the worker that calls it; write that with the job")
+        if any(failure.narrows for failure in failures) and info.data.get("capacity", 1) is None:
+            raise ConfigError(
+                "a share of the capacity can be left only where there is one; give the server a capacity"
+            )
         return failures
 
 

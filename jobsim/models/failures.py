@@ -9,10 +9,12 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapSerializer,
     WrapValidator,
+    model_validator,
 )
 
-from jobsim.core.time import Duration
-from jobsim.models.failures_base import Failure, Fault
+from jobsim.core.errors import ConfigError
+from jobsim.core.time import MAX_DURATION, Duration
+from jobsim.models.failures_base import Failure, Fault, left
 from jobsim.models.failures_phased import Alternating, GilbertElliott
 from jobsim.models.fields import (
     DurationField,
@@ -70,21 +72,49 @@ class Outage(Failure):
 class Brownout(Failure):
     """Attempts that start within `start` .. `start + duration` take `factor` times their service time.
 
-    They may fail, too, with `probability`. Over the `recovery` that follows, factor and probability return
-    linearly to 1 and 0. Where capacity is bounded, that of a dependency or of the workers, twice the
-    service time is half the capacity. For brownouts that come and go, see `Alternating`.
+    Of a dependency no more than the share `capacity` may be left meanwhile: what is worked on goes on, and
+    new calls wait for one of the fewer servers, at least one unless the share is 0. Attempts may fail, too,
+    with `probability`. Over the `recovery` that follows, factor, capacity and probability return linearly.
+    For brownouts that come and go, see `Alternating`.
     """
 
     model: Literal["brownout"] = "brownout"
     start: DurationField
     duration: PositiveField
     recovery: DurationField = default("0s")
-    factor: SlowdownFactor
+    factor: SlowdownFactor = 1.0
+    capacity: Probability = 1.0
     probability: Probability = 0.0
     error: ErrorField = default("TimeoutError: simulated brownout")
     takes: OptionalDurationField = default(None)
     retry_after: OptionalDurationField = default(None)
     kills: Flag = False
+
+    @model_validator(mode="after")
+    def _less_of_something(self) -> "Brownout":
+        if not self.model_fields_set & {"factor", "capacity"}:
+            raise ConfigError(
+                "needs factor, by which it slows attempts, or capacity, the share that it leaves"
+            )
+        return self
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it takes capacity away."""
+        return self.capacity < 1
+
+    def opened(self, at: Duration, capacity: int) -> tuple[int, Duration]:
+        """Return how many of `capacity` servers begin calls at offset `at`, and until when that holds."""
+        end = self.start + self.duration
+        lost = capacity - left(capacity, self.capacity)
+        if at < self.start:
+            return capacity, self.start
+        if at < end:
+            return capacity - lost, Duration(end)
+        if not lost or at >= end + self.recovery:
+            return capacity, MAX_DURATION
+        back = lost * (at - end) // self.recovery  # they come back one by one
+        return capacity - lost + back, Duration(end - (-(back + 1) * self.recovery // lost))
 
     def slowdown(self, at: Duration) -> float:
         """Return by what an attempt's service time is multiplied that starts at offset `at`."""

@@ -45,6 +45,20 @@ class Slowing(Condition, Protocol):
         ...
 
 
+def left(capacity: int, share: float) -> int:
+    """Return the whole number nearest to a `share` of `capacity`; at least 1, unless the share is 0."""
+    return max(1, round(capacity * share)) if share else 0
+
+
+@runtime_checkable
+class Narrowing(Condition, Protocol):
+    """A condition that also leaves a dependency only some of its capacity."""
+
+    def opened(self, at: Duration, capacity: int) -> tuple[int, Duration]:
+        """Return how many of `capacity` servers begin calls at offset `at`, and until when that holds."""
+        ...
+
+
 class Failure(Model):
     """The base of all failure models.
 
@@ -60,6 +74,11 @@ class Failure(Model):
         takes: OptionalDurationField = default(None)
         retry_after: OptionalDurationField = default(None)
         kills: bool = False
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it takes capacity away, which only a dependency has."""
+        return False
 
     @cached_property
     def fault(self) -> Fault:

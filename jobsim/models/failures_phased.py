@@ -15,7 +15,7 @@ from pydantic import model_validator
 from jobsim.core.errors import ConfigError
 from jobsim.core.time import MAX_DURATION, Duration
 from jobsim.models.base import Uniform
-from jobsim.models.failures_base import Condition, Failure, Fault
+from jobsim.models.failures_base import Condition, Failure, Fault, left
 from jobsim.models.fields import (
     ErrorField,
     Flag,
@@ -46,10 +46,17 @@ class Phases:
 
     def second(self, at: Duration) -> bool:
         """Return whether offset `at` lies in the second phase."""
+        return bool(self._phase(at) & 1) is not self._begins_second
+
+    def end(self, at: Duration) -> Duration:
+        """Return when the phase ends in which offset `at` lies."""
+        return Duration(self._ends[self._phase(at)])
+
+    def _phase(self, at: Duration) -> int:
         ends = self._ends
         while ends[-1] <= at:
             ends.append(next(self._to_come))
-        return bool(bisect_right(ends, at) & 1) is not self._begins_second
+        return bisect_right(ends, at)
 
 
 class Course:
@@ -67,17 +74,25 @@ class Course:
 
 
 class SlowCourse(Course):
-    """A course in whose bad phases attempts take `factor` times their service time, too."""
+    """A course in whose bad phases attempts take `factor` times their service time, too.
 
-    __slots__ = ("_factor",)
+    Of a dependency's capacity a `share` is left meanwhile.
+    """
 
-    def __init__(self, phases: Phases, fault: Fault, bad: float, factor: float) -> None:
+    __slots__ = ("_end", "_factor", "_share")
+
+    def __init__(self, phases: Phases, fault: Fault, bad: float, factor: float, share: float) -> None:
         super().__init__(phases, fault, 0.0, bad)
-        self._factor = factor
+        self._end = phases.end
+        self._factor, self._share = factor, share
 
     def slowdown(self, at: Duration) -> float:
         """Return by what an attempt's service time is multiplied that starts at offset `at`."""
         return self._factor if self._second(at) else 1.0
+
+    def opened(self, at: Duration, capacity: int) -> tuple[int, Duration]:
+        """Return how many of `capacity` servers begin calls at offset `at`, and until when that holds."""
+        return left(capacity, self._share) if self._second(at) else capacity, self._end(at)
 
 
 class Phased(Failure):
@@ -110,7 +125,8 @@ class Alternating(Phased):
     `up` and `down` are distributions of how long either lasts. In the field times between failures follow
     a Weibull distribution with a shape of 0.7 to 0.8, and times to repair a lognormal one. It is down a share
     ``mean(down) / (mean(up) + mean(down))`` of the time. With a `factor` attempts that start while it is down
-    take that many times their service time: with a low probability, a brownout.
+    take that many times their service time, and of a dependency the share `capacity` is left: with a low
+    probability, a brownout.
 
     A run begins as any moment would find it, within an outage or between two; or, if `begins` says so, just
     when it has come up or gone down.
@@ -125,6 +141,7 @@ class Alternating(Phased):
     begins: Literal["anywhere", "up", "down"] = "anywhere"
     probability: Probability = 1.0
     factor: SlowdownFactor = 1.0
+    capacity: Probability = 1.0
     error: ErrorField = default("ConnectionError: simulated outage")
     takes: OptionalDurationField = default(None)
     retry_after: OptionalDurationField = default(None)
@@ -141,12 +158,17 @@ class Alternating(Phased):
         """What decides on the course: both distributions, and how it begins."""
         return type(self), self.up, self.down, self.begins
 
+    @property
+    def narrows(self) -> bool:
+        """Whether it takes capacity away while it is down."""
+        return self.capacity < 1
+
     def begin(self, uniform: Uniform) -> Condition:
         """Return the condition of one run, whose course `uniform` decides."""
         phases = self._phases(map(uniform, count()))
-        if self.factor == 1:
+        if self.factor == 1 and not self.narrows:
             return Course(phases, self.fault, 0.0, self.probability)
-        return SlowCourse(phases, self.fault, self.probability, self.factor)
+        return SlowCourse(phases, self.fault, self.probability, self.factor, self.capacity)
 
     def _phases(self, numbers: Iterator[float]) -> Phases:
         where, length, rest = next(numbers), next(numbers), next(numbers)

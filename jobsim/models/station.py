@@ -5,7 +5,10 @@ nothing needs to happen in between.
 """
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush, heapreplace
+
+from jobsim.core.time import MAX_DURATION
 
 
 class Station:
@@ -60,4 +63,39 @@ class Station:
             self._starts.append(start)
         if end > at:
             heappush(self._ends, end)
+        return end
+
+
+class NarrowedStation(Station):
+    """A station at times of which only some of the `servers` begin to serve; who is served goes on.
+
+    Each of `openings` says how many do at a moment, and until when that holds; the fewest do.
+    """
+
+    __slots__ = ("_busy", "_latest", "_openings", "_whole")
+
+    def __init__(self, servers: int, openings: Sequence[Callable[[int, int], tuple[int, int]]]) -> None:
+        super().__init__(None)  # which keeps no servers, only the line
+        self._whole = servers
+        self._openings = openings
+        self._busy: list[int] = []  # when those that are served last begun end, a heap
+        self._latest = 0
+
+    def start(self, at: int) -> int:
+        """Return when a call that arrives `at` would be served: none overtakes another."""
+        busy, at = self._busy, max(at, self._latest)
+        while True:
+            while busy and busy[0] <= at:
+                heappop(busy)
+            said = [opened(at, self._whole) for opened in self._openings]
+            if len(busy) < min(servers for servers, _ in said) or at >= MAX_DURATION:
+                return at
+            until = max(min(until for _, until in said), at + 1)
+            at = min(until, busy[0]) if busy else until
+
+    def serve(self, at: int, start: int, takes: int) -> int:
+        """Let the call that arrived `at` be served from `start`, and return when it ends."""
+        end = super().serve(at, start, takes)
+        heappush(self._busy, end)
+        self._latest = start
         return end

@@ -8,7 +8,7 @@ or died are worked on like all others.
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from typing import Final, Protocol, assert_never
+from typing import Any, Final, Protocol, assert_never
 
 from jobsim.analysis.calls import FAILED, GOOD, NEVER, REFUSED, CallLog
 from jobsim.core.job import Lease
@@ -17,8 +17,8 @@ from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import MAX_DURATION, Duration, Instant
 from jobsim.models.contention import Row, Version
 from jobsim.models.dependency import Dependency, Server
-from jobsim.models.failures_base import Condition, Fault, Slowing
-from jobsim.models.station import Station
+from jobsim.models.failures_base import Condition, Fault, Narrowing, Slowing
+from jobsim.models.station import NarrowedStation, Station
 from jobsim.runtime.machine import Machine
 from jobsim.runtime.sim import SimRuntime
 from jobsim.sim.conditions import begun, drawn
@@ -64,6 +64,13 @@ def _partner(dependency: Dependency, streams: Streams, now: Clock) -> Partner:
             assert_never(dependency)
 
 
+def _station(capacity: int | None, conditions: Sequence[Condition]) -> Station:
+    openings: list[Any] = [each.opened for each in conditions if isinstance(each, Narrowing)]
+    if capacity is None or not openings:
+        return Station(capacity)
+    return NarrowedStation(capacity, openings)
+
+
 class _Call:
     """A call on its way; when its `reply` comes, its `outcome` and `number` are known once it has arrived."""
 
@@ -86,7 +93,7 @@ class ServerAtWork:
         self._log = CallLog()
         self._model = model
         self._now, self._began = now, now()
-        self._station = Station(model.capacity)
+        self._station = _station(model.capacity, conditions)
         self._under_way: list[tuple[int, int, _Call]] = []  # a heap, by arrival
         self._serials = count()
         self._patience = MAX_DURATION if model.timeout is None else model.timeout

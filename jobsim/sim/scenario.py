@@ -114,6 +114,13 @@ class JobClass(Model):
     before_call: Probability | None = None
     resubmit: Resubmit | None = None
 
+    @field_validator("failures")
+    @classmethod
+    def _no_capacity(cls, failures: tuple[Failure, ...]) -> tuple[Failure, ...]:
+        if any(failure.narrows for failure in failures):
+            raise ConfigError("only a dependency has a capacity to lose; write that there, or a factor here")
+        return failures
+
 
 def _failures(dependencies: Iterable[Dependency], jobs: Iterable[JobClass]) -> Iterator[tuple[Path, Failure]]:
     """Yield every failure model, and where pydantic locates it."""

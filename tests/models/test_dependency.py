@@ -6,7 +6,7 @@ import pytest
 
 from jobsim.core.errors import ConfigError
 from jobsim.core.outcome import Failed
-from jobsim.models import Constant, Outage, Overload, Row, Server
+from jobsim.models import Brownout, Constant, Outage, Overload, Row, Server
 
 SERVICE = Constant(value="1s")
 
@@ -41,6 +41,10 @@ def test_overload_may_tell_when_to_come_again() -> None:
         ),
         ({"overload": {"above": "x", "full": 5}}, r"^Server\.overload\.above: must be a whole number"),
         ({"failures": [Outage(start="0s", duration="1s", kills=True)]}, r"^Server\.failures: .* cannot kill"),
+        (
+            {"failures": [Brownout(start="0s", duration="1s", capacity=0.5)]},
+            r"^Server\.failures: a share of the capacity can be left only where there is one",
+        ),
         ({"slop": "1s"}, r"^Server\.slop: unknown key \(did you mean 'slope'\?\)"),
         ({"name": ""}, r"^Server\.name: must not be empty"),
     ],

@@ -4,7 +4,7 @@ import pytest
 
 from jobsim.core.errors import ConfigError
 from jobsim.core.outcome import Error, Failed
-from jobsim.core.time import Duration, duration
+from jobsim.core.time import MAX_DURATION, Duration, duration
 from jobsim.models import Brownout, Failure, Fault, Independent, Outage, Permanent, Slowing
 
 OUTAGE = Outage(start="20m", duration="10m", recovery="5m", probability=0.8, takes="2s")
@@ -114,6 +114,41 @@ def test_brownout_slows_and_fails_attempts(at: str, factor: float, chance: float
 def test_brownout_does_not_fail_unless_told() -> None:
     """A brownout is slow, and no more than that, without a probability."""
     assert Brownout(start="0s", duration="1h", factor=2).verdict(duration("1m"), 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "left", "until"),
+    [
+        ("0s", 10, "20m"),
+        ("20m", 3, "30m"),
+        ("29m", 3, "30m"),
+        ("30m", 3, "32m"),
+        ("32m", 4, "34m"),
+        ("43m", 9, "44m"),
+    ],
+)
+def test_brownout_leaves_a_share_of_the_capacity(at: str, left: int, until: str) -> None:
+    """Within the window only that share is open; over the recovery the rest comes back one by one."""
+    narrow = Brownout(start="20m", duration="10m", recovery="14m", capacity=0.3)
+    assert narrow.opened(duration(at), 10) == (left, duration(until))
+    assert narrow.opened(duration("44m"), 10) == (10, MAX_DURATION)
+    assert narrow.slowdown(duration("25m")) == 1
+
+
+@pytest.mark.parametrize(
+    ("share", "left"), [(0.0, 0), (0.01, 1), (0.3, 1), (0.5, 2), (0.7, 2), (0.99, 3), (1.0, 3)]
+)
+def test_brownout_leaves_whole_servers(share: float, left: int) -> None:
+    """The nearest number of servers is left, and one at least unless none shall be."""
+    assert Brownout(start="0s", duration="1h", capacity=share).opened(Duration(0), 3)[0] == left
+
+
+def test_brownout_says_what_it_takes() -> None:
+    """A brownout that neither slows nor narrows was not meant so."""
+    with pytest.raises(
+        ConfigError, match=r"^Brownout: needs factor, by which it slows attempts, or capacity"
+    ):
+        Brownout(start="0s", duration="1h", probability=0.5)
 
 
 @pytest.mark.parametrize("factor", [0.5, float("nan"), float("inf"), 1e7, "2"])

@@ -21,6 +21,7 @@ from jobsim.models import (
     Fault,
     GilbertElliott,
     Lognormal,
+    Narrowing,
     Slowing,
     Weibull,
 )
@@ -124,6 +125,17 @@ def test_alternating_fails_some_and_slows_all_while_it_is_down() -> None:
     assert not down(condition, 6, 0.0)
     assert condition.verdict(Duration(0), 0.0) == Fault(brown.error, brown.takes, brown.retry_after)
     assert not isinstance(begun(REPAIRS), Slowing)
+
+
+def test_alternating_narrows_while_it_is_down() -> None:
+    """Of a dependency the share is left in the down phase, until it ends, and all of it in the other."""
+    brown = Alternating(
+        up=Constant(value="5s"), down=Constant(value="5s"), begins="down", probability=0.0, capacity=0.25
+    )
+    condition = begun(brown)
+    assert isinstance(condition, Narrowing)
+    opened = [condition.opened(Duration(at * SECOND), 8) for at in (1, 5, 12)]
+    assert opened == [(2, 5 * SECOND), (8, 10 * SECOND), (2, 15 * SECOND)]
 
 
 def test_gilbert_elliott_fails_in_both_states() -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobsim.models.station import Station
+from jobsim.core.time import MAX_DURATION
+from jobsim.models.station import NarrowedStation, Station
 
 Call = tuple[int, int]
 
@@ -16,9 +17,30 @@ calls = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), max_size=40).
 )
 
 
+openings = st.lists(st.tuples(st.integers(1, 15), st.integers(0, 4)), max_size=8).map(
+    lambda steps: list(zip(accumulate(gap for gap, _ in steps), (open_ for _, open_ in steps), strict=True))
+)
+"""When how many servers open, one after the other; a server more than there are is none."""
+
+
+def opened(steps: Sequence[tuple[int, int]], at: int, capacity: int) -> tuple[int, int]:
+    """Return how many of `capacity` servers are open `at` a moment, and until when."""
+    number, until = capacity, int(MAX_DURATION)
+    for begins, servers in reversed([*steps, (steps[-1][0] + 50, capacity)] if steps else []):
+        if begins <= at:
+            return min(servers, capacity), until
+        until = min(begins, until)
+    return number, until
+
+
 def served(servers: int | None, arrivals: Sequence[Call]) -> list[tuple[int, int]]:
     """Return start and end of each call."""
-    station, found = Station(servers), []
+    return seen(Station(servers), arrivals)
+
+
+def seen(station: Station, arrivals: Sequence[Call]) -> list[tuple[int, int]]:
+    """Return start and end of each call at `station`."""
+    found = []
     for at, takes in arrivals:
         station.watch(at)
         start = station.start(at)
@@ -26,8 +48,10 @@ def served(servers: int | None, arrivals: Sequence[Call]) -> list[tuple[int, int
     return found
 
 
-def ticked(servers: int, arrivals: Sequence[Call]) -> list[tuple[int, int]]:
-    """Return the same, tick by tick: whoever has waited longest takes a server that is free."""
+def ticked(
+    servers: int, arrivals: Sequence[Call], steps: Sequence[tuple[int, int]] = ()
+) -> list[tuple[int, int]]:
+    """Return the same, tick by tick: whoever has waited longest takes a server that is open and free."""
     busy: list[int] = []
     found: list[tuple[int, int]] = []
     now = 0
@@ -35,7 +59,7 @@ def ticked(servers: int, arrivals: Sequence[Call]) -> list[tuple[int, int]]:
         at, takes = arrivals[len(found)]
         now = max(now, at)
         busy = [end for end in busy if end > now]
-        if len(busy) < servers:
+        if len(busy) < opened(steps, now, servers)[0]:
             found.append((now, now + takes))
             busy.append(now + takes)
         else:
@@ -47,6 +71,40 @@ def ticked(servers: int, arrivals: Sequence[Call]) -> list[tuple[int, int]]:
 def test_station_serves_first_come_first_served(servers: int, arrivals: list[Call]) -> None:
     """Start and end foreseen on arrival are those of servers that are watched tick by tick."""
     assert served(servers, arrivals) == ticked(servers, arrivals)
+
+
+@given(st.integers(1, 4), calls, openings)
+def test_narrowed_station_serves_when_a_server_is_open(
+    servers: int, arrivals: list[Call], steps: list[tuple[int, int]]
+) -> None:
+    """What is served goes on while servers close; the next begins when one is open and free."""
+    station = NarrowedStation(servers, [lambda at, capacity: opened(steps, at, capacity)])
+    assert seen(station, arrivals) == ticked(servers, arrivals, steps)
+
+
+@given(st.integers(1, 4), calls)
+def test_station_that_is_never_narrowed_is_a_station(servers: int, arrivals: list[Call]) -> None:
+    """Where all servers are open, start and end are those of servers that do not close."""
+    station = NarrowedStation(servers, [lambda _, capacity: (capacity, MAX_DURATION)])
+    assert seen(station, arrivals) == served(servers, arrivals)
+
+
+def test_the_narrowest_opening_holds() -> None:
+    """Of several conditions the one that leaves the fewest servers decides, as long as it lasts."""
+    station = NarrowedStation(
+        4, [lambda at, _: opened([(0, 2)], at, 4), lambda at, _: opened([(0, 1), (15, 4)], at, 4)]
+    )
+    assert [start for start, _ in seen(station, [(0, 10)] * 4)] == [0, 10, 15, 20]
+
+
+def test_station_that_never_opens_serves_nobody() -> None:
+    """A condition that shuts all servers for ever leaves callers waiting, and no run hanging."""
+    assert NarrowedStation(1, [lambda _at, _: (0, MAX_DURATION)]).start(0) == MAX_DURATION
+
+
+def test_station_looks_on_where_a_condition_points_back() -> None:
+    """A condition that does not say how long it holds is asked again, the next moment."""
+    assert NarrowedStation(1, [lambda at, _: (int(at >= 5), 0)]).start(0) == 5
 
 
 @given(calls)

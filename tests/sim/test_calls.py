@@ -214,6 +214,22 @@ def test_brownout_slows_what_begins_in_it() -> None:
     assert ((seen.ended - seen.started) / SECOND).tolist() == [1, 3, 1]
 
 
+def test_brownout_leaves_some_of_the_capacity() -> None:
+    """Calls that are worked on go on; new ones wait for the fewer servers, and for all again afterwards."""
+    narrow = Brownout(start="500ms", duration="3s", capacity=0.5)
+    seen = calls(run(api(capacity=2, failures=[narrow]), job(["0s"] * 8)))
+    assert (seen.started / SECOND).tolist() == [0, 0, 1, 2, 3, 3.5, 4, 4.5]
+    assert ((seen.ended - seen.started) == SECOND).all()
+
+
+def test_brownout_may_leave_nothing() -> None:
+    """A service that hangs answers those who wait when it is back, if they still do."""
+    hangs = Brownout(start="1s", duration="10s", capacity=0.0)
+    assert ends(run(api(failures=[hangs]), job(["2s", "9s"]))) == [(12, "good"), (13, "good")]
+    impatient = run(api(failures=[hangs], timeout="5s"), job(["2s", "9s"]))
+    assert ends(impatient) == [(7, "TimeoutError"), (13, "good")]
+
+
 def test_own_time_lies_before_and_after_the_call() -> None:
     """The share says how much of the service time comes before; the rest only follows a good reply."""
     own: dict[str, Any] = {"service": Constant(value="10s"), "before_call": 0.2}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jobsim.core.errors import ConfigError
 from jobsim.core.time import Duration
 from jobsim.models import (
+    Brownout,
     Constant,
     Dependency,
     ExponentialService,
@@ -122,6 +123,18 @@ def test_dependencies_survive_writing_and_reading(called: list[Dependency], befo
     assert Scenario.from_text(written.to_toml()) == written
 
 
+def test_capacity_of_a_brownout_survives_writing_and_may_be_swept() -> None:
+    """A share of the capacity is a key as any other."""
+    narrow = 'model = "brownout", start = "20m", duration = "10m", capacity = 0.3'
+    read = Scenario.from_text(
+        VALID.replace('model = "outage", start = "20m", duration = "10m", takes = "0s"', narrow)
+    )
+    assert Scenario.from_text(read.to_toml()) == read
+    [api, _] = read.with_(**{"dependencies.api.failures.brownout.capacity": 0.0}).dependencies
+    assert isinstance(api, Server)
+    assert api.failures == (Brownout(start="20m", duration="10m", capacity=0.0),)
+
+
 def test_with_finds_dependencies_by_name() -> None:
     """A dotted key names a dependency as the file does, and its failures by their model."""
     changed = Scenario.from_text(VALID).with_(
@@ -148,6 +161,8 @@ def test_with_finds_dependencies_by_name() -> None:
         ('"3s"', '"0s"', ["13: dependencies.0.timeout: must be longer than zero, or every call fails"]),
         ("full = 100", "full = 50", ["14: dependencies.0.overload.full: must be more than above, which is 50; not 50"]),
         ('takes = "0s" }', "kills = true }", ["15: dependencies.0.failures: a dependency cannot kill the worker that calls it; write that with the job"]),
+        ('"outage", start = "20m", duration = "10m", takes = "0s"', '"brownout", start = "20m", duration = "10m"', ["15: dependencies.0.failures.0: needs factor, by which it slows attempts, or capacity, the share that it leaves"]),
+        ("before_call = 0.5", 'failures = [{ model = "brownout", start = "20m", duration = "10m", capacity = 0.5 }]', ["27: jobs.0.failures: only a dependency has a capacity to lose; write that there, or a factor here"]),
         ('"account"', '"api"', ["19: dependencies.1.name: 'api' is there twice"]),
         ('dependency = "api"', 'dependency = "appi"', ["26: jobs.0.dependency: no dependency is called 'appi' (did you mean 'api'?)"]),
         ('dependency = "api"', "dependency = 5", ["26: jobs.0.dependency: must be text in quotes, not 5"]),
