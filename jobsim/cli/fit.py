@@ -26,7 +26,7 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def fit(
+def fit(  # noqa: PLR0913  # a command has as many options as there is to choose
     source: Annotated[
         str,
         typer.Argument(
@@ -41,6 +41,9 @@ def fit(
     ] = None,
     replay: Annotated[
         bool, flag("--replay", help="Let every job come when it came, and take as long as it took.")
+    ] = False,
+    recur: Annotated[
+        bool, flag("--recur", help="Let outages come and go at random, as often and as long as they did.")
     ] = False,
     since: Annotated[
         datetime | None,
@@ -67,8 +70,8 @@ def fit(
 
     for file in filter(None, (out, plot)):
         _check_free(file, force=force)
-    options: dict[str, Any] = {"replay": replay, "since": since, "until": until, "name": name or _named(out)}
-    found = fit_history(_source(source), **options)
+    options: dict[str, Any] = {"replay": replay, "recur": recur, "since": since, "until": until}
+    found = fit_history(_source(source), name=name or _named(out), **options)
     text = found.scenario.to_toml()
     if plot is not None:
         _write(plot, found)

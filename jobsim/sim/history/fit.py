@@ -13,6 +13,7 @@ from jobsim.core.errors import ConfigError
 from jobsim.core.job import DEFAULT_QUEUE
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.time import SECOND, Duration, Instant, instant
+from jobsim.models.failures_phased import GilbertElliott
 from jobsim.models.recorded import InOrder
 from jobsim.models.service import Service
 from jobsim.models.workers import Workers
@@ -21,6 +22,7 @@ from jobsim.sim.history.crews import WorkersFit, fit_workers
 from jobsim.sim.history.failures import FailureFit, fit_failures
 from jobsim.sim.history.lives import Attempts, Observed, Record, Window
 from jobsim.sim.history.logs import Place, Told, told
+from jobsim.sim.history.recurrence import FEWEST, recurring
 from jobsim.sim.history.service import ServiceFit, fit_service
 from jobsim.sim.policy_tables import DEFAULT_COMPARE
 from jobsim.sim.scenario import JobClass, Scenario
@@ -102,6 +104,7 @@ def fit_history(
     source: Any,
     *,
     replay: bool = False,
+    recur: bool = False,
     since: datetime | None = None,
     until: datetime | None = None,
     name: str = "",
@@ -123,8 +126,10 @@ def fit_history(
     Arrivals, service times and failures are fitted kind by kind, each by what suits it best. With `replay`,
     every job comes when it came and takes as long as it took; what never succeeded takes as long as others
     did. In both, outages are where they were, so that an attempt fails that falls into one, whichever policy
-    makes it; between them attempts fail by chance, and some jobs always do, as often as in the log.
-    `workers` stand in for those that the log shows, which may have had more slots than were ever in use.
+    makes it; between them attempts fail by chance, and some jobs always do, as often as in the log. With
+    `recur`, outages come and go at random instead, other ones in each run, as often and for as long on
+    average as in the log (`GilbertElliott`), where a kind had three or more. `workers` stand in for those
+    that the log shows, which may have had more slots than were ever in use.
 
     Raises:
         ConfigError: `source` is no log; it has no arrivals in the window; or a time without time zone.
@@ -133,7 +138,7 @@ def fit_history(
     found = told(source)
     start, end = _instant(since), _instant(until)
     seen = Observed.of(found.log, start or found.began, end, None if end else found.ended)
-    kinds = tuple(_fitted(seen, found, replay=replay))
+    kinds = tuple(_fitted(seen, found, replay=replay, recur=recur))
     if not kinds:
         raise ConfigError(f"{found.name}: no job arrives in that time; there is nothing to fit")
     crew = fit_workers(found.log)
@@ -145,16 +150,20 @@ def fit_history(
         jobs=tuple(kind.job for kind in kinds),
         policies=policies,
     )
-    return Fit(scenario, kinds, crew, seen.window, tuple(_remarks(found, seen, kinds, replay=replay)))
+    return Fit(
+        scenario, kinds, crew, seen.window, tuple(_remarks(found, seen, kinds, replay=replay, recur=recur))
+    )
 
 
 def _instant(moment: datetime | None) -> Instant | None:
     return None if moment is None else instant(moment)
 
 
-def _fitted(seen: Observed, found: Told, *, replay: bool) -> Iterator[KindFit]:
+def _fitted(seen: Observed, found: Told, *, replay: bool, recur: bool) -> Iterator[KindFit]:
     usual = _usual_limit(seen.kinds)
     befell = fit_failures({record.kind: record.attempts for record in seen.kinds}, seen.window, seen.log)
+    if recur:
+        befell = recurring(befell, seen.window.whole_s)
     for record in seen.kinds:
         if not len(record.arrivals_s):
             continue
@@ -223,7 +232,9 @@ def _description(found: Told, window: Window, *, replay: bool) -> str:
     return f"{how}: {Duration(window.ended - window.began)} of {found.name}"
 
 
-def _remarks(found: Told, seen: Observed, kinds: Iterable[KindFit], *, replay: bool) -> Iterator[str]:
+def _remarks(
+    found: Told, seen: Observed, kinds: Iterable[KindFit], *, replay: bool, recur: bool
+) -> Iterator[str]:
     """Yield what is to be known of the data, in sentences."""
     if found.missing:
         yield (
@@ -240,11 +251,11 @@ def _remarks(found: Told, seen: Observed, kinds: Iterable[KindFit], *, replay: b
             yield f"{label}: {kind.service.remark}"
         if kind.arrivals.chosen == "as they were" and not replay:
             yield f"{label}: no process describes the arrivals; they are listed as they were"
-        if len(kind.failures.outages) >= _MANY:
-            yield (
-                f"{label}: {len(kind.failures.outages)} outages were found, and stand where they were; for "
-                "outages that come and go at random in each run, use a model such as alternating"
-            )
+        outages = len(kind.failures.outages)
+        if outages >= _MANY and not recur:
+            yield f"{label}: {outages} outages were found, and stand where they were, unless they may recur"
+        if recur and 0 < outages < FEWEST:
+            yield f"{label}: outages stand where they were; they are too few to tell how often they come"
     yield "workers may have had more slots than were ever in use; give `workers` where you know them"
 
 
@@ -260,6 +271,12 @@ def _rows(kind: KindFit) -> Iterator[tuple[str, str, int, str, float, str]]:
     yield (label, "arrivals", len(record.arrivals_s), chosen, arrivals.distance, _others(arrivals))
     yield (label, "service", len(service.seen_s), _brief(service), service.distance, _others(service))
     yield (label, "failures", failures.trials, _told_of(failures), np.nan, "")
+    for model in failures.models:
+        if isinstance(model, GilbertElliott):
+            text = (
+                f"up for {model.good}, down for {model.bad} on average: {100 * model.failure_bad:.3g} % fail"
+            )
+            yield (label, "outages", len(failures.outages), text, np.nan, "")
     for outage in failures.outages:
         text = f"{outage.start_s:,.1f} s to {outage.end_s:,.1f} s"
         healing = outage.healed_s - outage.end_s
