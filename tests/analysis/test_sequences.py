@@ -41,6 +41,22 @@ def test_sequence_covers_under_continuous_peeking(shape: float, most: float) -> 
     assert misses / 2000 <= most + 2 * math.sqrt(most * (1 - most) / 2000)
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("cv", "first", "share"), [(0.5, 20, 0.05), (1, 20, 0.11), (2, 20, 0.24), (1, 50, 0.06), (2, 50, 0.14)]
+)
+def test_sequence_misses_skewed_means_as_often_as_is_said(cv: float, first: int, share: float) -> None:
+    """Lognormal values looked at until the 200th are missed as statistics.md says, over 300 series."""
+    random, sigma = default_rng(3), math.sqrt(math.log1p(cv * cv))
+    misses = 0
+    for _ in range(300):
+        sample = random.lognormal(-sigma * sigma / 2, sigma, 200)
+        misses += any(
+            not s.low <= 1 <= s.high for s in (mean_sequence(sample[:n]) for n in range(first, 201))
+        )
+    assert misses / 300 == pytest.approx(share, abs=3 * math.sqrt(share * (1 - share) / 300))
+
+
 def test_sequence_costs_less_than_twice_the_width() -> None:
     """From 15 runs on, it is wider than the t interval by 1.5 to 1.8."""
     random = default_rng(3)
