@@ -1,15 +1,15 @@
 """The floor on PostgreSQL: psycopg, one connection, prepared statements, a pipeline a call."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import psycopg
-from psycopg.pq import Format
 from psycopg.types.numeric import Int8Dumper
 
 from floors import Heard
+from jobsim.storage.postgres_pipeline import Pipeline
 
 
 class PostgresFloor:
@@ -24,13 +24,13 @@ class PostgresFloor:
     @contextmanager
     def hear(self) -> Iterator[Heard]:
         heard: Heard = []
-        execute = psycopg.Cursor.execute
+        send = Pipeline.send
 
-        def note(cursor: Any, query: Any, parameters: Any = None, **options: Any) -> Any:
-            heard.append((type(cursor), query, parameters, cursor.format is Format.BINARY))
-            return execute(cursor, query, parameters, **options)
+        def note(pipeline: Pipeline, statement: bytes, parameters: Sequence[Any] = ()) -> Any:
+            heard.append((statement, parameters))
+            return send(pipeline, statement, parameters)
 
-        with patch.object(psycopg.Cursor, "execute", note):
+        with patch.object(Pipeline, "send", note):
             yield heard
 
     def open(self, where: str, opening: Heard) -> None:
@@ -42,9 +42,9 @@ class PostgresFloor:
     def execute(self, heard: Heard) -> None:
         cursors = []
         with self._connection.pipeline():
-            for factory, query, parameters, binary in heard:
-                cursor = factory(self._connection)
-                cursor.execute(query, parameters, binary=binary)
+            for statement, parameters in heard:
+                cursor = psycopg.RawCursor(self._connection)
+                cursor.execute(statement, parameters, binary=True)
                 cursors.append(cursor)
         for cursor in cursors:
             if cursor.description:

@@ -10,7 +10,7 @@ from jobsim.core.time import Duration, Instant
 from jobsim.core.transitions import TRANSITIONS, WAITING, Kind
 from jobsim.storage.postgres_limits import gate_of, next_due
 from jobsim.storage.postgres_rows import lane_of, lease_of, stored
-from jobsim.storage.postgres_session import Cursor, Session
+from jobsim.storage.postgres_session import Rows, Session
 from jobsim.storage.postgres_statements import numbers, texts
 from jobsim.storage.rows import Row
 
@@ -75,7 +75,7 @@ def claim(session: Session, now: Instant, order: Order) -> Callable[[], Claimed]
 
 def _start(
     session: Session, now: Instant, order: Order, names: str, limit: int, shares: dict[Line, int]
-) -> Cursor:
+) -> Rows:
     """Take jobs off the front of `names`, or so many of each line as the `shares` say."""
     until, worker = now + order.lease, stored(order.worker)
     lines = _columns(shares)

@@ -10,14 +10,13 @@ from typing import Any, Final
 import psycopg
 from psycopg import RawCursor
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool
 
 from jobsim.core.errors import ConfigError, StorageError
 from jobsim.core.masking import masked
 from jobsim.core.time import Duration
 from jobsim.storage.postgres_errors import said
-from jobsim.storage.postgres_session import Connection
+from jobsim.storage.postgres_pipeline import Connection
 
 _DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "jobsim",
@@ -29,9 +28,6 @@ _DEFAULTS: Final[dict[str, Any]] = {
 """So that a server which vanished without a word is not waited for, for hours."""
 
 _QUOTED: Final = re.compile(r'"([^"]*)"')
-
-_OFTEN: Final = 5
-"""How often a connection runs a statement before it is worth being prepared."""
 
 
 class Connections:
@@ -45,12 +41,14 @@ class Connections:
         given = _parsed(conninfo)
         host = given.get("host") or given.get("hostaddr") or "this machine"
         self.where: Final = f"PostgreSQL database {given.get('dbname') or ''!r} on {host}"
-        self._conninfo = make_conninfo(**{**_DEFAULTS, "connect_timeout": _whole(patience), **given})
+        asked = {**_DEFAULTS, "connect_timeout": _whole(patience), **given, "client_encoding": "UTF8"}
+        self._conninfo = make_conninfo(**asked)
         self._patience = patience
+        self._prepared = prepared
         self._most = most
         self._settings: dict[str, Any] = {
             "autocommit": True,
-            "prepare_threshold": _OFTEN if prepared else None,
+            "prepare_threshold": None,
             "cursor_factory": RawCursor,
         }
         self._pool: ConnectionPool[Connection] | None = None
@@ -59,9 +57,7 @@ class Connections:
 
     def single(self) -> Connection:
         """Return a connection beside the pool, for its caller to close."""
-        connection = psycopg.connect(self._conninfo, **self._settings)
-        _set_up(connection)
-        return connection
+        return Connection.connect(self._conninfo, **self._settings)
 
     @contextmanager
     def borrow(self) -> Iterator[Connection]:
@@ -90,8 +86,9 @@ class Connections:
         self._pid = os.getpid()
         return ConnectionPool(
             self._conninfo,
+            connection_class=Connection,
             kwargs=self._settings,
-            configure=_set_up,
+            configure=self._set_up,
             min_size=1,
             max_size=self._most,
             timeout=self._patience.seconds,
@@ -100,6 +97,9 @@ class Connections:
             name="jobsim",
             open=True,
         )
+
+    def _set_up(self, connection: Connection) -> None:
+        connection.prepares = self._prepared
 
     def weed(self) -> None:
         """Let go of connections that do not serve any more."""
@@ -149,8 +149,3 @@ def _reason(error: Exception, conninfo: str) -> str:
 def _whole(patience: Duration) -> int:
     """Return `patience` in seconds, as libpq takes them: whole, and 2 at least."""
     return max(2, round(patience.seconds))
-
-
-def _set_up(connection: Connection) -> None:
-    # One type for all numbers, so that each statement is prepared once, not once for each length of number.
-    connection.adapters.register_dumper(int, Int8Dumper)

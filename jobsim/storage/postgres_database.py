@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, Final, NamedTuple, TypeVar, TypeVarTuple
 from zlib import crc32
 
@@ -12,6 +13,7 @@ from jobsim.core.errors import StorageUnavailable
 from jobsim.core.time import MILLISECOND, Duration, Instant
 from jobsim.storage.postgres_connections import Connections
 from jobsim.storage.postgres_errors import NATIVE, explained, lost, said, undone
+from jobsim.storage.postgres_pipeline import Pipeline
 from jobsim.storage.postgres_schema import prepare
 from jobsim.storage.postgres_session import Session
 from jobsim.storage.postgres_statements import statements
@@ -188,14 +190,13 @@ class Database:
         )
 
     def _query(self, name: str, parameters: tuple[Any, ...]) -> list[Row]:
-        with self._connections.borrow() as connection:
-            return connection.execute(self._sql[name], parameters, binary=True).fetchall()
+        with self._connections.borrow() as connection, closing(Pipeline(connection)) as pipeline:
+            return pipeline.send(self._sql[name], parameters).fetchall()
 
     def _query_by_index(self, name: str, parameters: tuple[Any, ...]) -> list[Row]:
-        with self._connections.borrow() as connection:
-            with connection.pipeline():
-                connection.execute(b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
-                connection.execute(self._sql["glance"])
-                rows = connection.execute(self._sql[name], parameters, binary=True)
-                connection.execute(b"COMMIT")
+        with self._connections.borrow() as connection, closing(Pipeline(connection)) as pipeline:
+            pipeline.send(b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
+            pipeline.send(self._sql["glance"])
+            rows = pipeline.send(self._sql[name], parameters)
+            pipeline.send(b"COMMIT")
             return rows.fetchall()

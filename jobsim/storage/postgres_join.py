@@ -26,7 +26,6 @@ from jobsim.storage.base import outdated
 from jobsim.storage.postgres_errors import NATIVE, explained, said, undone
 from jobsim.storage.postgres_names import Names
 from jobsim.storage.postgres_schema import checked
-from jobsim.storage.postgres_session import Cursor
 from jobsim.storage.postgres_statements import migrations, statements
 from jobsim.storage.rows import Row
 
@@ -120,7 +119,7 @@ class _Joined:
         self._where = f"PostgreSQL database {connection.info.dbname!r} (schema {schema!r})"
         self.news: str | None = None
 
-    def run(self, name: str, *parameters: Any) -> Cursor:
+    def run(self, name: str, *parameters: Any) -> "psycopg.Cursor[Row]":
         """Let a statement be part of the transaction, and return where its answer is to be read."""
         cursor = RawCursor(self._connection, row_factory=tuple_row)
         for cls, dumper in _DUMPERS:

@@ -3,12 +3,14 @@
 import re
 from typing import Final, LiteralString
 
+import psycopg
 from psycopg.sql import SQL, Identifier
 
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign
 from jobsim.storage.base import outdated
-from jobsim.storage.postgres_session import Connection, Cursor
+from jobsim.storage.postgres_pipeline import Connection
 from jobsim.storage.postgres_statements import migrations
+from jobsim.storage.rows import Row
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _OLDEST: Final = 130_000
@@ -79,5 +81,7 @@ def _version(connection: Connection, schema: str, where: str, known: int) -> int
     return version
 
 
-def _execute(connection: Connection, statement: LiteralString, schema: str, *parameters: int) -> Cursor:
+def _execute(
+    connection: Connection, statement: LiteralString, schema: str, *parameters: int
+) -> psycopg.Cursor[Row]:
     return connection.execute(SQL(statement).format(Identifier(schema)), parameters)

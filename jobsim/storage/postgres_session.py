@@ -2,24 +2,30 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import closing, suppress
 from typing import Any, Final, Protocol, TypeVar
 
 import psycopg
 
+from jobsim.storage.postgres_pipeline import Answer, Connection, Pipeline
 from jobsim.storage.rows import Row
 
 T = TypeVar("T")
 
-Connection = psycopg.Connection[Row]
-Cursor = psycopg.Cursor[Row]
-
 _BEGIN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _COMMIT: Final = b"COMMIT"
-_COMMITTED: Final = "COMMIT"
+_COMMITTED: Final = b"COMMIT"
 """The server's word for it; a commit of a transaction that has failed is answered by another."""
 
 _log: Final = logging.getLogger("jobsim.storage")
+
+
+class Rows(Protocol):
+    """Where the answer to a statement is to be read."""
+
+    def fetchall(self) -> list[Row]:
+        """Return the rows."""
+        ...
 
 
 class Statements(Protocol):
@@ -31,7 +37,7 @@ class Statements(Protocol):
         """Return the rows of a statement that is best committed before the others."""
         ...
 
-    def run(self, name: str, *parameters: Any) -> Cursor:
+    def run(self, name: str, *parameters: Any) -> Rows:
         """Let a statement be part of the transaction, and return where its answer is to be read."""
         ...
 
@@ -39,7 +45,7 @@ class Statements(Protocol):
 class Session:
     """What a call does on its connection: first `alone`, if at all, then `run`, then `complete` and `commit`.
 
-    What is run is under way at once; the network is waited for where an answer is read, and at the commit.
+    What is run goes out when an answer is read, and that is waited for; and once more at the commit.
     With `news` set, who listens to the channel of that name is woken after the commit. An `exclusive` one,
     if it is said before anything is run, has no other writer beside it.
     """
@@ -53,21 +59,26 @@ class Session:
         self.exclusive = False
         self._asked = 0
         self._prelude = prelude
-        self._pipeline: AbstractContextManager[object] | None = None
+        self._pipeline: Pipeline | None = None
 
     def alone(self, name: str, *parameters: Any) -> list[Row]:
-        """Return the rows of a statement that is a transaction by itself, committed before the call's own."""
-        return self._connection.execute(self._sql[name], parameters, binary=True).fetchall()
+        """Return the rows of a statement that is a transaction by itself, committed before the call's own.
 
-    def run(self, name: str, *parameters: Any) -> Cursor:
+        Where that is under way already, it is part of it.
+        """
+        if self._pipeline is not None:
+            return self._pipeline.send(self._sql[name], parameters).fetchall()
+        with closing(Pipeline(self._connection)) as pipeline:
+            return pipeline.send(self._sql[name], parameters).fetchall()
+
+    def run(self, name: str, *parameters: Any) -> Answer:
         """Let a statement be part of the transaction, and return where its answer is to be read."""
         if self._pipeline is None:
-            self._pipeline = self._connection.pipeline()
-            self._pipeline.__enter__()
-            self._connection.execute(_BEGIN)
-            self._connection.execute(self._sql["prelude"], (*self._prelude, self.exclusive))
+            self._pipeline = Pipeline(self._connection)
+            self._pipeline.send(_BEGIN)
+            self._pipeline.send(self._sql["prelude"], (*self._prelude, self.exclusive))
         self._asked += 1
-        return self._connection.execute(self._sql[name], parameters, binary=True)
+        return self._pipeline.send(self._sql[name], parameters)
 
     def complete(self, reply: Callable[[], T]) -> tuple[T, str | None]:
         """Return the call's answer, and the number of the transaction if it has written anything."""
@@ -89,16 +100,16 @@ class Session:
         """
         if self._pipeline is None:
             return
-        committed = self._connection.execute(_COMMIT)
+        committed = self._pipeline.send(_COMMIT)
         if self.news is not None:
-            self._connection.execute(self._sql["notify"], (self.news,))
+            self._pipeline.send(self._sql["notify"], (self.news,))
         try:
             self._leave()
         except psycopg.Error as error:
-            if committed.statusmessage != _COMMITTED:
+            if committed.tag != _COMMITTED:
                 raise
             _log.warning("news of jobs could not be told: %s", error)
-        if committed.statusmessage != _COMMITTED:
+        if committed.tag != _COMMITTED:
             raise psycopg.errors.TransactionRollback("the server undid the transaction")
 
     def abandon(self) -> None:
@@ -113,4 +124,4 @@ class Session:
     def _leave(self) -> None:
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
-            pipeline.__exit__(None, None, None)
+            pipeline.close()

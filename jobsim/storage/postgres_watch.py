@@ -7,7 +7,7 @@ from psycopg.sql import SQL, Identifier
 
 from jobsim.core.time import Duration
 from jobsim.storage.postgres_errors import NATIVE, explained
-from jobsim.storage.postgres_session import Connection
+from jobsim.storage.postgres_pipeline import Connection
 
 
 class PostgresWatch:

@@ -1,5 +1,5 @@
 -- pending, failed -> running, for the first of the ready jobs, and one more row to tell whether others wait.
--- How many come from each queue is seen first; then they are taken, past those that others are just taking.
+-- How many come from each queue, where there are several, is seen first; then they are taken, past those that others are just taking.
 -- One that another process, whose clock is ahead, has marked too early is left out.
 -- Queues that are paused are passed by.
 -- Where jobs of the queues are in lanes nothing is taken, and that is answered: what may start is for
@@ -20,12 +20,16 @@ WITH laned AS MATERIALIZED (
             ORDER BY priority DESC, run_at, id
             LIMIT $3::bigint + 1
         ) AS head
-        WHERE NOT EXISTS (SELECT FROM laned)
+        WHERE cardinality($1) > 1 AND NOT EXISTS (SELECT FROM laned)
             AND NOT EXISTS (SELECT FROM jobsim.paused WHERE paused.queue = queue.name)
         ORDER BY priority DESC, run_at, id
         LIMIT $3 + 1
     ) AS front
     GROUP BY name
+    UNION ALL
+    SELECT name, '', $3 + 1 FROM unnest($1) AS one (name)
+    WHERE cardinality($1) = 1 AND NOT EXISTS (SELECT FROM laned)
+        AND NOT EXISTS (SELECT FROM jobsim.paused WHERE paused.queue = one.name)
     UNION ALL
     SELECT * FROM unnest($9::text[], $10::text[], $11::bigint[])
 ), pick AS MATERIALIZED (
