@@ -1,7 +1,6 @@
 """What PostgreSQL's errors mean for a person: the one place that translates them."""
 
 import re
-import socket
 from typing import Final
 
 import psycopg
@@ -76,11 +75,11 @@ _HOPELESS: Final = re.compile(
     r"|role \".*\" (?:does not exist|is not permitted to log in)|no such (?:user|database)"
     r"|database \".*\" does not exist|permission denied for database"
     r"|connection is bad: invalid |could not match \d+ port numbers"
-    rf"|failed to resolve host .*\[Errno {socket.EAI_NONAME}\]"
 )
 """What is said where a connection is refused for good: by the server, PgBouncer, libpq and psycopg.
 
-libpq hands no SQLSTATE on where a connection fails. A server that speaks another language is waited for.
+libpq hands no SQLSTATE on where a connection fails. A server that speaks another language is waited for, and
+so is a host that nobody knows: where services start together, or move, its name comes with it.
 """
 
 
