@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from itertools import count
+from itertools import count, islice
 from typing import TYPE_CHECKING, Final
 
 from jobsim.core.job import KEY_MASK, JobId
@@ -43,6 +43,11 @@ class IdMint:
     def mint(self, now: Instant) -> JobId:
         """Return the next id."""
         return _id(now, next(self._keys))
+
+    def several(self, now: Instant, number: int) -> list[JobId]:
+        """Return the next ids, as many as `number`."""
+        first = _id(now, 0)
+        return [JobId(first | key) for key in islice(self._keys, number)]
 
 
 def _id(now: Instant, key: int) -> JobId:

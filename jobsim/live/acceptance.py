@@ -1,6 +1,6 @@
 """Where calls become jobs: with an id, a place and a time, in the store or in the caller's transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 from jobsim.core.job import UNLIMITED, Conflict, JobId, NewJob
 from jobsim.core.time import Instant
@@ -41,15 +41,14 @@ def accept(
 def _accept(
     here: Presence, kind: str, calls: Sequence[Call], placement: Placement, terms: Terms, headers: str
 ) -> list[JobId]:
-    mint = here.mint.mint
     if placement.connection is not None and not here.rehearsed:
         here.check()
         enqueue, now = join(here.where, placement.connection)
-        jobs = jobs_of(mint, kind, calls, placement, terms, now, headers)
+        jobs = jobs_of(here.mint.several(now, len(calls)), kind, calls, placement, terms, now, headers)
         ids = enqueue(jobs, now)
     else:
         now = here.now()
-        jobs = jobs_of(mint, kind, calls, placement, terms, now, headers)
+        jobs = jobs_of(here.mint.several(now, len(calls)), kind, calls, placement, terms, now, headers)
         ids = here.open().enqueue(jobs, now)
         for worker in here.workers:
             worker.ring(len(ids))
@@ -60,7 +59,7 @@ def _accept(
 
 
 def jobs_of(
-    mint: Callable[[Instant], JobId],
+    ids: Iterable[JobId],
     kind: str,
     calls: Sequence[Call],
     placement: Placement,
@@ -68,7 +67,7 @@ def jobs_of(
     now: Instant,
     headers: str = "",
 ) -> list[NewJob]:
-    """Return the jobs that `calls` of `kind` are, enqueued at `now`; `headers` go with each."""
+    """Return the jobs that `calls` of `kind` are under `ids`, enqueued at `now`; `headers` go with each."""
     most = terms.policy.max_attempts if placement.max_attempts is ... else placement.max_attempts
     run_at, queue = placement.start(now), placement.queue or terms.queue
     priority = terms.priority if placement.priority is None else placement.priority
@@ -76,6 +75,6 @@ def jobs_of(
     attempts = UNLIMITED if most is None else most
     place = (kind, run_at, queue)
     return [
-        NewJob(mint(now), *place, payload, attempts, priority, unique_key, conflict, limit_key, headers)
-        for payload, unique_key, limit_key in calls
+        NewJob(id_, *place, payload, attempts, priority, unique_key, conflict, limit_key, headers)
+        for id_, (payload, unique_key, limit_key) in zip(ids, calls, strict=True)
     ]

@@ -66,7 +66,7 @@ def calls_of(calls: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, An
 
 
 def _mapping(call: object) -> Mapping[str, Any]:
-    if not isinstance(call, Mapping):
+    if not isinstance(call, (dict, Mapping)):  # what it mostly is, is quickly seen
         raise PayloadError(f"must be a mapping of arguments by name, not {call!r}")
     return call
 

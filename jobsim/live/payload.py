@@ -103,7 +103,7 @@ class Arguments:
             PayloadError: they do not fit the annotations, or cannot be stored as JSON.
         """
         try:
-            checked = self._adapter.validate_python(arguments)
+            checked = self._adapter.validator.validate_python(arguments)
         except ValueError as error:
             raise self._wrong(error) from None
         text = encode(checked, self._kind, limit, self._adapter)
@@ -117,7 +117,7 @@ class Arguments:
             PayloadError: it does not spell arguments of this handler.
         """
         try:
-            arguments: dict[str, Any] = self._adapter.validate_json(text)
+            arguments: dict[str, Any] = self._adapter.validator.validate_json(text)
         except ValueError as error:
             raise self._wrong(error) from None
         return arguments
@@ -208,7 +208,7 @@ def _is_suspicious(text: str) -> bool:
     Under Any, null stands also for what was no number; u0000 is a NUL character; a number of more than 4,000
     digits cannot be read back.
     """
-    if len(text) > _SHORT or text.count("[") + text.count("{") > DEPTH_LIMIT:
+    if len(text) > DEPTH_LIMIT and (len(text) > _SHORT or text.count("[") + text.count("{") > DEPTH_LIMIT):
         return True
     return _SUSPICIOUS.search(text) is not None
 

@@ -124,7 +124,7 @@ def periodic(
     def job(tick: Instant) -> NewJob:
         own = {} if tick_as is None else {tick_as: to_datetime(tick)}
         call = handler.call(handler.arguments.bind((), {**arguments, **own}), placement)
-        [made] = jobs_of(partial(tick_id, called), handler.kind, [call], placement, handler.terms, tick)
+        [made] = jobs_of([tick_id(called, tick)], handler.kind, [call], placement, handler.terms, tick)
         return made
 
     return Periodic(called, ticks, job, catch_up)

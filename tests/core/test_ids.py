@@ -49,6 +49,14 @@ def test_ids_of_one_moment_differ() -> None:
     assert len(ids) == 10_000
 
 
+@given(instants, st.integers(0, 9))
+def test_several_ids_are_those_minted_one_by_one(now: Instant, number: int) -> None:
+    """Many are minted as fast as they can be, and are the same."""
+    mint, other = IdMint(Streams(5)), IdMint(Streams(5))
+    assert mint.several(now, number) == [other.mint(now) for _ in range(number)]
+    assert mint.mint(now) == other.mint(now)
+
+
 def test_foreseen_ids_are_those_minted_one_by_one() -> None:
     """The keys of ids to come are shown before the first of them is minted, and change nothing."""
     shown: list[int] = []
