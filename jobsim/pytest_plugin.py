@@ -3,14 +3,14 @@
 Every run of pytest loads it, whether it tests jobs or not: it imports little.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from jobsim.core.errors import ConfigError
-from jobsim.testing.options import STORAGES, Options, in_force, put_in_force
+from jobsim.testing.options import STORAGES, Options, in_force, put_in_force, searching
 from jobsim.testing.points import Token
 
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ _DSN: Final = (
     "a PostgreSQL server and database for tests; without one, a server is started if it is installed"
 )
 _REPLAY: Final = "make the one run that a failure named"
+_NOT_MET: Final = (
+    "--jobsim-replay={}: with none of the input of this test a worker reached that point: nothing was "
+    "replayed. Give Hypothesis the input of the failure by @example(...); or, if the code has changed since, "
+    "run the test without --jobsim-replay"
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,6 +73,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header() -> str:
     """Return what is in force."""
     return f"jobsim: {in_force()}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Fail a test that never came to the run which it was to replay: it has shown nothing."""
+    with searching() as search:
+        result = yield
+        if in_force().replay and search.missed and not search.met:
+            pytest.fail(_NOT_MET.format(in_force().replay), pytrace=False)
+        return result
 
 
 def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:

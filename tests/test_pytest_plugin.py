@@ -106,6 +106,37 @@ def test_replay_makes_the_one_run_that_a_failure_named(pytester: pytest.Pytester
     )
 
 
+EXPLORED = f"""{CHARGE}
+    from hypothesis import given, settings, strategies as st
+    from jobsim.testing import explore_crashes
+
+    @settings(database=None, derandomize=True, max_examples=5)
+    @given(st.integers(1, 3))
+    def test_any(times):
+        def charge_often(order: int, bank: Bank) -> None:
+            for _ in range(times):
+                bank.charges.append(order)
+            bank.charges[:] = bank.charges[-1:]
+
+        explore_crashes(lambda app: prove(app, charge_often))
+
+    def test_other():
+        pass
+"""
+"""A handler whose lines are reached as often as Hypothesis says."""
+
+
+def test_replay_that_no_input_leads_to_fails(pytester: pytest.Pytester) -> None:
+    """It says what to do; where one input leads there, or none is looked for, the test passes."""
+    pytester.makepyfile(EXPLORED)
+    [line] = [n for n, text in enumerate(EXPLORED.splitlines(), 1) if "charges.append(order)" in text][1:]
+    token = f"handler:charge_often:{line}@{{}}/memory/seed=1".format
+    run(pytester, f"--jobsim-replay={token(3)}").assert_outcomes(passed=2)
+    result = run(pytester, f"--jobsim-replay={token(4)}")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines([f"--jobsim-replay={token(4)}: with none of the input * by @example(*"])
+
+
 def test_idempotent_handler_passes_on_every_store_asked_for(pytester: pytest.Pytester) -> None:
     """Parameters of the test, and stores of the command line, make no difference."""
     pytester.makepyfile(SAFE)

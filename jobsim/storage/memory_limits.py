@@ -78,8 +78,8 @@ class Limits:
             if lane is not None and not gate.enter(lane, now):
                 heappop(heads)
                 continue
-            taken.append(heappop(line.ready)[3])
-            head = line.first(now)
+            taken.append(line.ready[0][3])
+            head = line.behind_first(now)
             if head is None:
                 heappop(heads)
             else:

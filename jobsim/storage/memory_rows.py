@@ -154,6 +154,15 @@ class Line:
             heappop(ready)
         return None
 
+    def behind_first(self, now: Instant) -> Ready | None:
+        """Take the first job out, all its entries if it was requeued for the same time; return the next."""
+        row = heappop(self.ready)[3]
+        head = self.first(now)
+        while head is not None and head[3] is row:
+            heappop(self.ready)
+            head = self.first(now)
+        return head
+
     def due(self) -> Instant | None:
         """Return the earliest `run_at` of those waiting, or that of an overdue one."""
         ready, later = self.ready, self.later

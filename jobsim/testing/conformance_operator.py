@@ -1,8 +1,11 @@
 """What operators do: requeue and cancel."""
 
+import pytest
+
 from jobsim.core.decide import Why
 from jobsim.core.events import Event
 from jobsim.core.job import Lease, State
+from jobsim.core.limits import By, Limit, Scope
 from jobsim.core.time import Duration
 from jobsim.core.transitions import Kind
 from jobsim.storage.base import Storage
@@ -106,6 +109,18 @@ class OperatorRules(StorageRules):
                 assert (job.attempt, job.max_attempts) == (was.attempt, was.attempt + was.budget)
             else:
                 assert job == was
+
+    @pytest.mark.parametrize("running", [None, 2])
+    def test_job_requeued_for_the_same_time_is_claimed_once(
+        self, storage: Storage, running: int | None
+    ) -> None:
+        """However often that is, under limits as well, it comes once, and others after it."""
+        storage.set_limits({Scope(By.QUEUE, "default"): Limit(running=running)})
+        add(storage, new(1), new(2))
+        for time in (0, 1, 0):
+            assert storage.requeue([job_id(1)], at(time)) == [True]
+        leases = claim(storage, limit=3, now=at(1))
+        assert sorted(lease.id for lease in leases) == [job_id(1), job_id(2)]
 
     def test_requeued_job_that_waited_is_due_once(self, storage: Storage) -> None:
         """It is claimed now, and not again at the time for which it had waited before."""

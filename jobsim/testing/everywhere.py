@@ -13,7 +13,7 @@ from jobsim.core.errors import ConfigError
 from jobsim.core.time import DurationLike
 from jobsim.testing.app import App, Rehearsed
 from jobsim.testing.exploring import Crashes, Explorer, NotReached
-from jobsim.testing.options import in_force
+from jobsim.testing.options import in_force, search
 
 if TYPE_CHECKING:
     import pytest
@@ -65,7 +65,7 @@ def explore_crashes(
     """Call `body` once as it is, then once for each point where a worker can die; return how often one did.
 
     For tests that are called with ever other input, as those of Hypothesis are. The settings are those of
-    `crash_everywhere`.
+    `crash_everywhere`. With ``--jobsim-replay`` a test fails if none of its input leads to the run to replay.
 
     Raises:
         ConfigError: a setting cannot be used, or no worker ran.
@@ -76,8 +76,11 @@ def explore_crashes(
     try:
         explorer.explore(body, nullcontext)
     except NotReached:
-        if not options.replay:  # which is of another test, or of other input
+        if not options.replay:
             raise
+        search().missed = True  # other input may lead there
+    else:
+        search().met = True
     return explorer.met
 
 

@@ -103,3 +103,30 @@ def put_in_force(options: Options) -> Iterator[None]:
         yield
     finally:
         _IN_FORCE.remove(options)
+
+
+@dataclass(slots=True)
+class Search:
+    """Whether some input of a test led to the run to replay, and whether some did not."""
+
+    met: bool = False
+    missed: bool = False
+
+
+_SEARCHES: Final = [Search()]
+
+
+def search() -> Search:
+    """Return the search of the test that is under way."""
+    return _SEARCHES[-1]
+
+
+@contextmanager
+def searching() -> Iterator[Search]:
+    """Begin a search anew, for one test."""
+    begun = Search()
+    _SEARCHES.append(begun)
+    try:
+        yield begun
+    finally:
+        _SEARCHES.pop()

@@ -109,6 +109,22 @@ def play(
     return disk
 
 
+def in_doubt(directory: Path, disk: PowerCutDisk) -> PowerCutDisk:
+    """Have a sync fail in the enqueue of a client, who ends, and enqueue the same job in the next process.
+
+    That finds its unique key taken and is told by whom, for which it commits nothing of its own.
+    """
+    job = NewJob(JobId(1), "work", BEGAN)
+    for number in (2, 3):
+        with suppress(StorageBroken), ExitStack() as ends:
+            client = witnessed(_opened(directory / "jobs.db", disk, Durability.FULL, ends), disk)
+            if number == 2:
+                client.enqueue([job], BEGAN)
+                disk.failing_sync = disk.syncs + 1
+            client.enqueue([job._replace(id=JobId(number), unique_key="a")], BEGAN)
+    return disk
+
+
 def _opened(path: Path, disk: PowerCutDisk, durability: Durability, ends: ExitStack) -> SqliteStorage:
     """Return a store that is closed at the end, whatever that meets: a file layer in Python tells of it."""
     storage = SqliteStorage(path, durability=durability, vfs=disk.name)

@@ -1,21 +1,23 @@
-"""Bugs that only a power cut shows, planted in the SQLite store, and the cuts that look for them."""
+"""Bugs that only a power cut shows, planted in the SQLite store, and who looks for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter  # a table says how long it took
 from typing import Any
 
+import apsw
 import pytest
 
-from jobsim.storage import sqlite_database
+from jobsim.storage import sqlite_database, sqlite_wal
 from jobsim.storage.sqlite import Durability
 from jobsim.storage.sqlite_database import Database
 from jobsim.testing.power_cut import PowerCutDisk
 from jobsim.testing.power_jobs import JobsKept
 from jobsim.testing.power_losses import QUICK
-from jobsim.testing.power_survey import Case, survey
-from tests.crash.power import play
+from jobsim.testing.power_survey import survey
+from tests.crash.power import in_doubt, play
+from tests.planted.instruments import Found
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 """Plants a bug for a test."""
@@ -29,9 +31,12 @@ def late_commit(patch: pytest.MonkeyPatch) -> None:
     safely = Database._safely
 
     def late(database: Database, step: Callable[..., Any], *args: Any) -> Any:
-        if database._connection is not None and database._connection.in_transaction:
-            database.cursor.execute("COMMIT")
-        return safely(database, step, *args)
+        def after_the_last(*args: Any) -> Any:
+            if database._connection is not None and database._connection.in_transaction:
+                database.cursor.execute("COMMIT")
+            return step(*args)
+
+        return safely(database, after_the_last, *args)
 
     def transact(database: Database, work: Callable[..., Any], args: Any) -> Any:
         database._begin()
@@ -56,23 +61,56 @@ def trusted_wal(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Database, "_make_sure", lambda *_: None)
 
 
-PLANTS: tuple[Plant, ...] = (late_commit, no_syncs, lazy_syncs, trusted_wal)
+def unsynced_wal(patch: pytest.MonkeyPatch) -> None:
+    """After a sync that failed, the next process writes the WAL again, and waits for no disk."""
+
+    def write_again(path: str, vfs: str) -> None:
+        file = apsw.VFSFile(vfs, path, [apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_READWRITE, 0])
+        file.xWrite(file.xRead(file.xFileSize(), 0), 0)
+        file.xClose()
+
+    patch.setattr(sqlite_wal, "_write_again", write_again)
 
 
-def by_power_cuts(directory: Path) -> tuple[int, float, Case] | None:
-    """Cut the power until something is wrong; return after how many images and seconds that was, and what.
+PLANTS: tuple[Plant, ...] = (late_commit, no_syncs, lazy_syncs, trusted_wal, unsynced_wal)
 
-    One connection does all, as some of these bugs would keep a second one out. The last days are those of a
-    disk on which a sync fails.
-    """
+
+def by_power_cuts(directory: Path) -> Found | None:
+    """Cut the power until something is wrong; `examples` are images."""
     images, began = 0, perf_counter()
-    for failing in (0, 18, 24):
-        place = directory / f"sync-{failing}"
-        place.mkdir()
-        with PowerCutDisk(failing_sync=failing) as disk:
-            play(place, disk, SEED, rounds=1, connections=1)
-            for case in survey(disk, FEW, SEED, JobsKept(disk)):
-                images += case.is_new
-                if not case.sound:
-                    return images, perf_counter() - began, case
+    for disk in _disks(directory):
+        for case in survey(disk, FEW, SEED, JobsKept(disk)):
+            images += case.is_new
+            if not case.sound:
+                return Found(images, perf_counter() - began)
     return None
+
+
+def by_syncs(directory: Path) -> Found | None:
+    """Ask, whenever a call is answered, whether the disk has what programs read; `examples` are answers."""
+    answers, began = 0, perf_counter()
+    for disk in _disks(directory):
+        told = 0
+        for cut in disk.cuts():
+            if cut.told > told:
+                answers, told = answers + cut.told - told, cut.told
+                if cut.platter.image([]).digest != cut.seen.digest:
+                    return Found(answers, perf_counter() - began)
+    return None
+
+
+def _disks(directory: Path) -> Iterator[PowerCutDisk]:
+    """Yield disks on which a queue was at work, on all but the second of which a sync has failed.
+
+    One connection does all, as some of these bugs would keep a second one out.
+    """
+    with PowerCutDisk() as disk:
+        yield in_doubt(_made(directory / "in-doubt"), disk)
+    for failing in (0, 18, 24):
+        with PowerCutDisk(failing_sync=failing) as disk:
+            yield play(_made(directory / f"sync-{failing}"), disk, SEED, rounds=1, connections=1)
+
+
+def _made(place: Path) -> Path:
+    place.mkdir(parents=True)
+    return place

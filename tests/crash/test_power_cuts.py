@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from jobsim.core.events import Event
-from jobsim.core.job import Job
+from jobsim.core.job import Job, JobId
 from jobsim.storage.sqlite import Durability
 from jobsim.testing.power_cut import PowerCutDisk
-from jobsim.testing.power_jobs import JobsKept
+from jobsim.testing.power_jobs import Answer, JobsKept
 from jobsim.testing.power_losses import QUICK, THOROUGH, Losses
 from jobsim.testing.power_survey import Case, survey
 from tests.campaigns import record
-from tests.crash.power import drained, play, reopened
-from tests.crash.power_bugs import FEW, PLANTS, SEED, Plant, by_power_cuts
+from tests.crash.power import drained, in_doubt, play, reopened
+from tests.crash.power_bugs import FEW, PLANTS, SEED, Plant, by_power_cuts, by_syncs
 from tests.crash.power_campaign import Images, cut_days, known_salts
 
 SHARES = 50
@@ -111,9 +111,19 @@ def test_commits_after_a_refused_sync_are_not_lost(tmp_path: Path, failing: int)
         assert disk.syncs > failing
 
 
+def test_what_a_refused_sync_left_is_on_the_disk_before_anybody_is_told_of_it(
+    tmp_path: Path, disk: PowerCutDisk
+) -> None:
+    """A job that a broken process has left keeps its unique key for good, once somebody heard of that."""
+    assert unsound(in_doubt(tmp_path, disk), FEW) == []
+    values = [answer.value for answer in disk.notes if isinstance(answer, Answer)]
+    assert values == [[JobId(1)], None, [JobId(2)]]
+
+
 def test_store_without_bugs_is_not_blamed(tmp_path: Path) -> None:
-    """The cuts that find bugs find none where none is planted."""
-    assert by_power_cuts(tmp_path) is None
+    """What finds bugs by cuts and syncs finds none where none is planted."""
+    assert by_power_cuts(tmp_path / "cuts") is None
+    assert by_syncs(tmp_path / "syncs") is None
 
 
 @pytest.mark.parametrize("plant", PLANTS)

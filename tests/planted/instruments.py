@@ -93,13 +93,21 @@ def by_machine(store: Callable[[], Storage], examples: int = 400, *, shrink: boo
 
 def by_conformance(store: Callable[[], Storage]) -> Found | None:
     """Ask `store` all that the conformance suite asks, until it fails."""
+    return _by_conformance(lambda _: store(), reopens=False)
 
+
+def by_conformance_of_files(store: Callable[[Path], Storage]) -> Found | None:
+    """Ask a store all that, which keeps its jobs in a directory, and is opened there again."""
+    return _by_conformance(store, reopens=True)
+
+
+def _by_conformance(store: Callable[[Path], Storage], *, reopens: bool) -> Found | None:
     class Suite(StorageConformance):
         def make_storage(self, tmp_path: Path) -> Storage:
-            return store()
+            return store(tmp_path)
 
         def reopens(self) -> bool:
-            return False
+            return reopens
 
     began = perf_counter()
     for tried, test in enumerate(_tests(Suite()), 1):

@@ -2,7 +2,7 @@
 
 import pytest
 
-ROW = "{:<22} {:<12} {:>8} {:>6} {:>9}"
+ROW = "{:<32} {:<12} {:>8} {:>6} {:>9}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -19,7 +19,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     terminalreporter.section("planted bugs")
     terminalreporter.write_line(ROW.format("bug", "found by", "examples", "steps", "seconds"))
-    for bug, instrument, examples, seconds, steps in rows:
+    for bug, instrument, examples, seconds, steps in sorted(rows, key=lambda row: row[0].lower()):
         terminalreporter.write_line(ROW.format(bug, instrument, examples, steps or "", f"{seconds:.2f}"))
     shrunk = [steps for *_, steps in rows if steps]
     bugs = len({row[0] for row in rows})

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from jobsim.storage.base import Storage
 from jobsim.storage.memory import MemoryStorage
+from jobsim.storage.sqlite import Durability, SqliteStorage
 from jobsim.testing.plays import Play
 from jobsim.testing.plots import Plot
+from tests.crash.power_bugs import PLANTS, by_power_cuts, by_syncs
 from tests.planted.engine import ENGINE, Plant
 from tests.planted.instruments import (
     Found,
     Make,
     by_conformance,
+    by_conformance_of_files,
     by_crashes,
     by_explorer,
     by_machine,
@@ -134,7 +138,7 @@ def test_bug_in_the_engine_is_found_by_two_instruments(
     with planted(ENGINE[bug]) as make:
         instruments = {
             "plots": partial(by_plots, make, 600, shrink=True),
-            "seeds": partial(by_seeds, make),
+            "seeds": partial(by_seeds, make, range(2_000)),
             "crashes": partial(by_crashes, make),
             "twice": partial(by_twice, make, range(5)),
         }
@@ -155,6 +159,28 @@ def test_deferred_transaction_is_found_by_two_instruments(
         "threads": partial(by_threads, places["threads"]),
     }
     tell("deferred_transaction", instruments, record_property)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("plant", PLANTS)
+def test_bug_that_a_power_cut_shows_is_found_by_two_instruments(
+    plant: Callable[[pytest.MonkeyPatch], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Cuts of the power, a look at what was synced by each answer, and the conformance suite on files."""
+
+    def opened(directory: Path) -> Storage:
+        return SqliteStorage(directory / "jobs.db", durability=Durability.NORMAL, busy_timeout="20ms")
+
+    plant(monkeypatch)
+    instruments = {
+        "power cuts": partial(by_power_cuts, tmp_path / "cuts"),
+        "syncs": partial(by_syncs, tmp_path / "syncs"),
+        "conformance": partial(by_conformance_of_files, opened),
+    }
+    tell(plant.__name__, instruments, record_property)
 
 
 def tell(
