@@ -114,6 +114,10 @@ def told_of(path: Path) -> Iterator[None]:
     """Say what is the matter with a file that cannot be read."""
     name = os.fspath(path)
     try:
+        os.access(name, os.R_OK)
+    except ValueError:
+        raise ConfigError(f"{name!a}: no file can be called so") from None
+    try:
         yield
     except FileNotFoundError:
         near = FilePath(name).parent

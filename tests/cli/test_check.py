@@ -171,6 +171,8 @@ def test_line_that_cannot_be_read_is_told_with_its_place(cli: Cli, line: str, sa
     ("source", "code", "said"),
     [
         ("nothing.jsonl", 1, "nothing.jsonl: there is no such file"),
+        ("nothing\0.jsonl", 1, r"'nothing\x00.jsonl': no file can be called so"),
+        ("\ud800.parquet", 1, r"'\ud800.parquet': no file can be called so"),
         ("sqlite:///nothing.db", 4, "nothing.db"),
         ("jobs.db", 1, "jobs.db: is a SQLite database; name it by its URL, sqlite:///jobs.db"),
         ("mysql://a/b", 2, "names no store"),

@@ -2,10 +2,12 @@
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
+from datetime import datetime, timedelta
 from functools import partial, wraps
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -381,6 +383,63 @@ def test_queue_of_an_application_is_tested_as_it_is() -> None:
 
     assert explore_crashes(body, queue, deaths=2) > 50
     assert next(iter(queue._presences.values()))._store is None
+
+
+@pytest.mark.parametrize("storage", ["memory", "sqlite"])
+def test_budget_is_spent_once_whoever_dies(storage: str) -> None:
+    """It grants what it holds, no retry more or less: one that is lost with its worker costs nothing."""
+    grants_two = jobsim.Budget(capacity=2, first_try=0, per_second=0, when_empty="dead_letter")
+    queue = jobsim.Queue("sqlite://")
+
+    @queue.job(retry=jobsim.RetryPolicy(jobsim.Fixed("10s"), budget=grants_two), max_attempts=20)
+    def call(number: int) -> None:
+        raise ConnectionError(f"call {number} was not answered")
+
+    def body(app: App) -> None:
+        call.enqueue_many([{"number": number} for number in range(3)])
+        app.drain()
+        assert len(app.dead_letters) == 3
+        assert ends_of_failed(app) == {"retry": 2, "dead_letter": 3}
+
+    assert explore_crashes(body, queue, storage=[storage], deaths=2, max_points=12) == 24
+
+
+@pytest.mark.parametrize("storage", ["memory", "sqlite"])
+def test_breaker_lets_all_through_in_the_end_whoever_dies(storage: str) -> None:
+    """While it is open nothing runs, and a probe that is lost with its worker does not keep it half open."""
+    queue = jobsim.Queue(
+        "sqlite://",
+        limits={
+            "mail": jobsim.Limit(breaker=jobsim.Breaker(min_calls=2, window="1h", open_for="5m", probes=1))
+        },
+    )
+    sent: list[datetime] = []
+
+    @queue.job(queue="mail", retry=jobsim.Fixed("10s"), max_attempts=20)
+    def send(number: int) -> None:
+        sent.append(world.now)
+        if len(sent) <= 4:
+            raise ConnectionError(f"mail {number} was not taken")
+
+    world: Any = None
+
+    def body(app: App) -> None:
+        nonlocal world
+        world = app
+        sent.clear()
+        send.enqueue_many([{"number": number} for number in range(3)])
+        app.drain()
+        assert not app.dead_letters
+        assert ends_of_failed(app)["retry"] <= 4
+        assert max(b - a for a, b in pairwise(sent)) >= timedelta(minutes=4)
+
+    assert explore_crashes(body, queue, storage=[storage], deaths=2, max_points=12) == 24
+
+
+def ends_of_failed(app: App) -> Counter[str]:
+    """Return what became of attempts that failed by themselves, and were not lost with their worker."""
+    events = app._storage.events()
+    return Counter(event.kind.value for event in events if event.why.outcome == "failed")
 
 
 @pytest.mark.parametrize(
