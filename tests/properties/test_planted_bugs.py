@@ -26,6 +26,7 @@ from tests.planted.instruments import (
     by_seeds,
     by_twice,
 )
+from tests.planted.sql import SQLITE, in_sqlite
 from tests.planted.sqlite import by_rival, by_threads, deferred_transaction
 from tests.planted.stores import STORES, Planted
 
@@ -56,6 +57,7 @@ QUICK: dict[str, Callable[[Make], Found | None]] = {
 """The cheapest instrument for each bug in the engine."""
 
 each_store = pytest.mark.parametrize("store", STORES, ids=lambda store: store.__name__)
+each_slip = pytest.mark.parametrize("slip", SQLITE)
 each_engine = pytest.mark.parametrize("bug", ENGINE)
 
 
@@ -159,6 +161,29 @@ def test_deferred_transaction_is_found_by_two_instruments(
         "threads": partial(by_threads, places["threads"]),
     }
     tell("deferred_transaction", instruments, record_property)
+
+
+@each_slip
+def test_slip_in_a_statement_is_found(slip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A condition that is dropped from the SQL breaks one of the conformance suite's rules."""
+    in_sqlite(monkeypatch, SQLITE[slip])
+    assert by_conformance(partial(SqliteStorage, ":memory:"))
+
+
+@pytest.mark.soak
+@each_slip
+def test_slip_in_a_statement_is_found_by_two_instruments(
+    slip: str, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    """The conformance suite, the explorer and the machine on SQLite itself: two of them do."""
+    in_sqlite(monkeypatch, SQLITE[slip])
+    store = partial(SqliteStorage, ":memory:")
+    instruments = {
+        "conformance": partial(by_conformance, store),
+        "explorer": partial(by_explorer, store),
+        "machine": partial(by_machine, store),
+    }
+    tell(f"SQLite: {slip}", instruments, record_property)
 
 
 @pytest.mark.soak
