@@ -3,34 +3,20 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
 
 from joblib import Parallel, delayed
 
 from jobsim.core.errors import ConfigError
-from jobsim.core.policy import RetryPolicy
 from jobsim.sim.experiment import PoliciesLike, check_count, check_jobs, looked_up, watched
 from jobsim.sim.matrix import Cell, Matrix
-from jobsim.sim.replication import replicate, replication_seed
+from jobsim.sim.replication import replication_seed
 from jobsim.sim.run_files import RunFiles, run_key, world_key
 from jobsim.sim.scenario import Scenario
 from jobsim.sim.simulation import check_scenario, seed_of
 from jobsim.sim.sweep_result import Sweep
+from jobsim.sim.sweep_task import Task, measured
 
 MatrixLike = Matrix | Mapping[str, Sequence[object]]
-
-
-class _Task(NamedTuple):
-    """One run to be made: of which cell, policy and replication, and what its file is called."""
-
-    cell: int
-    scenario: Scenario
-    label: str
-    policy: RetryPolicy
-    number: int
-    seed: int
-    storage: str
-    key: str
 
 
 def sweep(
@@ -91,18 +77,18 @@ def _matrix(scenario: Scenario, matrix: MatrixLike | None) -> Matrix:
 
 def _tasks(
     cells: Sequence[Cell], replications: int, seed: int, storage: str, *, keyed: bool
-) -> Iterator[_Task]:
+) -> Iterator[Task]:
     for index, cell in enumerate(cells):
         world = world_key(cell.scenario) if keyed else ""
         for label, policy in cell.scenario.policies.items():
             for number in range(replications):
                 own = replication_seed(seed, number)
                 key = run_key(world, policy, own, storage) if keyed else ""
-                yield _Task(index, cell.scenario, label, policy, number, own, storage, key)
+                yield Task(index, cell.scenario, label, policy, number, own, storage, key)
 
 
 def _run(
-    tasks: Sequence[_Task], files: RunFiles | None, n_jobs: int | None, name: str, *, progress: bool | None
+    tasks: Sequence[Task], files: RunFiles | None, n_jobs: int | None, name: str, *, progress: bool | None
 ) -> Iterable[dict[str, float]]:
     """Return the measures of all tasks, in their order; those that are kept already are not run."""
     found: dict[int, dict[str, float]] = {}
@@ -111,7 +97,7 @@ def _run(
         kept = ((index, files.find(task.key)) for index, task in enumerate(tasks))
         found = {index: measures for index, measures in kept if measures is not None}
     missing = [(index, task) for index, task in enumerate(tasks) if index not in found]
-    calls = [delayed(_measured)(index, task) for index, task in missing]
+    calls = [delayed(measured)(index, task) for index, task in missing]
     done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls)
     for index, measures in watched(done, len(calls), name, progress=progress):
         found[index] = measures
@@ -120,12 +106,7 @@ def _run(
     return [found[index] for index in range(len(tasks))]
 
 
-def _measured(index: int, task: _Task) -> tuple[int, dict[str, float]]:
-    one = replicate(task.scenario, task.label, task.policy, task.number, task.seed, task.storage)
-    return index, one.measures
-
-
-def _about(task: _Task) -> dict[str, object]:
+def _about(task: Task) -> dict[str, object]:
     return {
         "scenario": task.scenario.name,
         "policy": repr(task.policy),

@@ -91,7 +91,7 @@ def test_sweep_that_is_stopped_says_what_is_kept(
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jobsim.sim.sweeping.replicate", stopped)
+    monkeypatch.setattr("jobsim.sim.sweep_task.replicate", stopped)
     out = tmp_path / "sweep"
     result = cli("sweep", str(scenario), *QUICK, "--vary", "workers.count=1,2", "--out", str(out))
     assert result.exit_code == 130

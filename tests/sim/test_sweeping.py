@@ -181,7 +181,7 @@ def test_sweep_goes_on_where_it_was_stopped(
             raise Stopped
         return replicate(*arguments)
 
-    monkeypatch.setattr("jobsim.sim.sweeping.replicate", counted)
+    monkeypatch.setattr("jobsim.sim.sweep_task.replicate", counted)
     with pytest.raises(Stopped):
         sweep(SCENARIO, replications=3, directory=tmp_path, progress=False)
     kept = len(list(tmp_path.glob("runs/*.json")))
@@ -202,7 +202,7 @@ def test_sweep_runs_again_what_has_changed(tmp_path: Path, monkeypatch: pytest.M
         ran.append(arguments[1])
         return replicate(*arguments)
 
-    monkeypatch.setattr("jobsim.sim.sweeping.replicate", noted)
+    monkeypatch.setattr("jobsim.sim.sweep_task.replicate", noted)
 
     def count(scenario: Scenario, matrix: dict[str, Any], *labels: str, replications: int = 1) -> int:
         ran.clear()
