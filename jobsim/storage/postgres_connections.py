@@ -73,6 +73,11 @@ class Connections:
         connection = pool.getconn()
         try:
             yield connection
+        except Exception:
+            raise
+        except BaseException:  # a Ctrl-C strikes anywhere: nobody knows what was sent by then, and what read
+            connection.close()
+            raise
         finally:
             pool.putconn(connection)
 

@@ -3,7 +3,6 @@
 import logging
 from collections import deque
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any, Final, NamedTuple, TypeVar, TypeVarTuple
 from zlib import crc32
 
@@ -147,7 +146,7 @@ class Database:
             session = Session(connection, self._sql, self._prelude)
             try:
                 answer, number = session.complete(work(session, now, *args))
-            except BaseException:
+            except Exception:
                 session.abandon()
                 raise
             try:
@@ -190,11 +189,11 @@ class Database:
         )
 
     def _query(self, name: str, parameters: tuple[Any, ...]) -> list[Row]:
-        with self._connections.borrow() as connection, closing(Pipeline(connection)) as pipeline:
+        with self._connections.borrow() as connection, Pipeline(connection) as pipeline:
             return pipeline.send(self._sql[name], parameters).fetchall()
 
     def _query_by_index(self, name: str, parameters: tuple[Any, ...]) -> list[Row]:
-        with self._connections.borrow() as connection, closing(Pipeline(connection)) as pipeline:
+        with self._connections.borrow() as connection, Pipeline(connection) as pipeline:
             pipeline.send(b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
             pipeline.send(self._sql["glance"])
             rows = pipeline.send(self._sql[name], parameters)

@@ -6,12 +6,13 @@ the server a wake-up. Here they gather in libpq's buffer until an answer is to b
 
 from collections import deque
 from collections.abc import Generator, Sequence
-from typing import Any, Final, assert_never
+from contextlib import suppress
+from typing import Any, Final, Self, assert_never
 
 import psycopg
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus, Format
+from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.waiting import Ready, Wait
 
@@ -61,7 +62,7 @@ class Answer:
 
 
 class Pipeline:
-    """A connection while nothing but this sends to it; leave it by `close`, in any case.
+    """A connection while nothing but this sends to it; leave it by `close`, in any case, or enter it.
 
     Statements are prepared by their first use, where the connection does that. Their types are for
     themselves to tell.
@@ -72,7 +73,18 @@ class Pipeline:
         self._pgconn: PGconn = connection.pgconn
         self._transformer = Transformer(connection)
         self._awaited: deque[Answer] = deque()
+        self._error: psycopg.Error | None = None
         self._pgconn.enter_pipeline_mode()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            self.close()
+        elif isinstance(error, Exception):  # else whose connection it is has to close it
+            with suppress(psycopg.Error):  # which is what came of the `error`, if not that once more
+                self.close()
 
     def send(self, statement: bytes, parameters: Sequence[Parameter] = ()) -> Answer:
         """Let a statement be next."""
@@ -101,7 +113,9 @@ class Pipeline:
             self._pgconn.send_flush_request()
             self._connection.wait(self._receive(answer))
         result = answer.result
-        if result is None or not result.nfields:
+        if result is None or result.status in _FAILED:
+            raise self._error or psycopg.OperationalError("it was never answered")
+        if not result.nfields:
             return []
         self._transformer.set_pgresult(result, format=Format.BINARY)
         return self._transformer.load_rows(0, result.ntuples, tuple)
@@ -109,41 +123,48 @@ class Pipeline:
     def close(self) -> None:
         """Wait for all that is still to be answered; a transaction that was not begun by a statement ends.
 
+        A connection that nobody can use after this is closed.
+
         Raises:
-            psycopg.Error: something has failed.
+            psycopg.Error: something has failed of which no answer has told.
         """
-        pgconn = self._pgconn
         try:
-            pgconn.pipeline_sync()
+            self._pgconn.pipeline_sync()
             last = Answer(self)
             self._awaited.append(last)
             self._connection.wait(self._receive(last))
         finally:
-            if pgconn.status == ConnStatus.OK:
-                pgconn.exit_pipeline_mode()
+            try:
+                self._pgconn.exit_pipeline_mode()
+            except psycopg.Error:  # it is lost, or there is more to come
+                self._connection.close()
 
-    def _receive(self, last: Answer) -> Generator[Wait, Ready | int, None]:
-        """Read answers up to the `last`, and raise the first error among them at the end."""
-        pgconn, error = self._pgconn, None
+    def _receive(self, last: Answer) -> Generator[Wait, Ready | int | None, None]:
+        """Read answers up to the `last`, and raise the first error at the end if there is one among them."""
+        pgconn, failed, silent = self._pgconn, False, False
         while pgconn.flush():
-            if (yield Wait.RW) & Ready.R:
+            ready = yield Wait.RW
+            if ready and ready & Ready.R:  # nothing is ready where the driver goes on after a Ctrl-C
                 pgconn.consume_input()
         while last.result is None:
             while pgconn.is_busy():
                 yield Wait.R
                 pgconn.consume_input()
             result = pgconn.get_result()
-            if result is None:  # as after the result of each statement
-                if pgconn.status != ConnStatus.OK:
-                    raise error or psycopg.OperationalError("the connection was lost")
+            if result is None:  # as after the result of each statement; twice, if there is no other to come
+                if silent:
+                    raise self._error or psycopg.OperationalError("the connection was lost")
+                silent = True
                 continue
+            silent = False
             answer = self._awaited.popleft()
             answer.result = result
             if result.status in _FAILED:
+                failed = True
                 self._connection.names.pop(answer.names, None)
-                error = error or error_from_result(result)
-        if error is not None:
-            raise error
+                self._error = self._error or error_from_result(result)
+        if failed and self._error is not None:
+            raise self._error
 
 
 def _text(value: Parameter) -> bytes | None:

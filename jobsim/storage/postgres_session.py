@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 import psycopg
@@ -68,7 +68,7 @@ class Session:
         """
         if self._pipeline is not None:
             return self._pipeline.send(self._sql[name], parameters).fetchall()
-        with closing(Pipeline(self._connection)) as pipeline:
+        with Pipeline(self._connection) as pipeline:
             return pipeline.send(self._sql[name], parameters).fetchall()
 
     def run(self, name: str, *parameters: Any) -> Answer:

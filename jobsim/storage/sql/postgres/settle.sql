@@ -52,7 +52,7 @@ WITH guarded AS MATERIALIZED (
         finished = CASE WHEN outcome.due IS NULL THEN $17 END, lease_until = NULL, worker = NULL,
         last_error = CASE WHEN outcome.error IS NULL THEN job.last_error ELSE outcome.seq END
     FROM outcome
-    WHERE id = outcome.key AND outcome.state IS NOT NULL
+    WHERE id = ANY ($1) AND id = outcome.key AND outcome.state IS NOT NULL
 ), logged AS (
     INSERT INTO jobsim.event (seq, at, job, kind, attempt, max_attempts, token, worker, due, why, error)
     SELECT seq, $17, key, kind, attempt, max_attempts, token, worker, due, why, error FROM outcome
