@@ -4,6 +4,7 @@ When a call starts and ends follows from those before it alone, so that both are
 nothing needs to happen in between.
 """
 
+from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush, heapreplace
@@ -78,24 +79,24 @@ class NarrowedStation(Station):
         super().__init__(None)  # which keeps no servers, only the line
         self._whole = servers
         self._openings = openings
-        self._busy: list[int] = []  # when those that are served last begun end, a heap
+        self._busy: list[int] = []  # when those that are served last begun end, in order
         self._latest = 0
 
     def start(self, at: int) -> int:
         """Return when a call that arrives `at` would be served: none overtakes another."""
         busy, at = self._busy, max(at, self._latest)
         while True:
-            while busy and busy[0] <= at:
-                heappop(busy)
+            over = bisect_right(busy, at)
             said = [opened(at, self._whole) for opened in self._openings]
-            if len(busy) < min(servers for servers, _ in said) or at >= MAX_DURATION:
+            if len(busy) - over < min(servers for servers, _ in said) or at >= MAX_DURATION:
                 return at
             until = max(min(until for _, until in said), at + 1)
-            at = min(until, busy[0]) if busy else until
+            at = min(until, busy[over]) if over < len(busy) else until
 
     def serve(self, at: int, start: int, takes: int) -> int:
         """Let the call that arrived `at` be served from `start`, and return when it ends."""
         end = super().serve(at, start, takes)
-        heappush(self._busy, end)
+        del self._busy[: bisect_right(self._busy, start)]
+        insort(self._busy, end)
         self._latest = start
         return end

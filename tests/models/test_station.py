@@ -82,6 +82,22 @@ def test_narrowed_station_serves_when_a_server_is_open(
     assert seen(station, arrivals) == ticked(servers, arrivals, steps)
 
 
+@given(st.integers(1, 4), calls, openings, st.sets(st.integers(0, 39)))
+def test_call_that_only_asks_changes_nothing(
+    servers: int, arrivals: list[Call], steps: list[tuple[int, int]], asking: set[int]
+) -> None:
+    """Callers who are told when their turn would come, and are refused or go away, make no difference."""
+    station = NarrowedStation(servers, [lambda at, capacity: opened(steps, at, capacity)])
+    staying = [call for number, call in enumerate(arrivals) if number not in asking]
+    found = []
+    for number, (at, takes) in enumerate(arrivals):
+        station.watch(at)
+        start = station.start(at)
+        if number not in asking:
+            found.append((start, station.serve(at, start, takes)))
+    assert found == ticked(servers, staying, steps)
+
+
 @given(st.integers(1, 4), calls)
 def test_station_that_is_never_narrowed_is_a_station(servers: int, arrivals: list[Call]) -> None:
     """Where all servers are open, start and end are those of servers that do not close."""

@@ -222,6 +222,14 @@ def test_brownout_leaves_some_of_the_capacity() -> None:
     assert ((seen.ended - seen.started) == SECOND).all()
 
 
+def test_call_that_is_refused_in_a_brownout_takes_no_place() -> None:
+    """Whom the full queue turns away is forgotten: the next waits for those that are worked on."""
+    narrow = Brownout(start="1m", duration="1m", capacity=0.0)
+    seen = calls(run(api(queue_limit=1, failures=[narrow]), job(["0s", "0s", "500ms", "1500ms"])))
+    assert seen.fate.tolist() == [GOOD, GOOD, REFUSED, GOOD]
+    assert (seen.started[[0, 1, 3]] / SECOND).tolist() == [0, 1, 2]
+
+
 def test_brownout_may_leave_nothing() -> None:
     """A service that hangs answers those who wait when it is back, if they still do."""
     hangs = Brownout(start="1s", duration="10s", capacity=0.0)
