@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,13 +23,14 @@ _STEPS: Final = 24
 class Found:
     """An outage: attempts fail with `probability`, which falls linearly to 0 from `end_s` to `healed_s`.
 
-    Seconds from the beginning of the window.
+    Seconds from the beginning of the window. Nobody saw one come before which no attempt was made.
     """
 
     start_s: float
     end_s: float
     healed_s: float
     probability: float
+    came: bool = True
 
 
 def find_outages(started_s: Floats, failed: Flags, life: Ints, length_s: float) -> tuple[Found, ...]:
@@ -133,7 +134,7 @@ class Trials:
                 likelihood = near.likelihood(found)
                 if likelihood > most:
                     best, most = found, likelihood
-        return best
+        return replace(best, came=first > 0)
 
 
 @dataclass(frozen=True, slots=True)

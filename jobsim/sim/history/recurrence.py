@@ -51,7 +51,7 @@ def _gilbert_elliott(
     Source: Cox & Oakes, "Analysis of Survival Data", 1984, section 3.2 (exponential times, some censored).
     """
     down = [one.end_s - one.start_s + (one.healed_s - one.end_s) / 2 for one in found]
-    came = sum(one.start_s > 0 for one in found)
+    came = sum(one.came for one in found)
     went = sum(one.healed_s < whole_s for one in found)
     share = sum(one.probability * length for one, length in zip(found, down, strict=True)) / sum(down)
     return GilbertElliott(

@@ -157,6 +157,14 @@ def test_kind_that_never_succeeds_is_permanent() -> None:
     assert fit.models == (Permanent(share=1.0, error="LookupError: gone", takes=fit.models[0].takes),)
 
 
+def test_outage_before_which_nothing_was_tried_was_not_seen_to_come() -> None:
+    """It may have lasted for long when the log begins, wherever the first attempt fell."""
+    at = np.arange(5.0, 505.0)
+    failed = (at < 40) | ((at > 200) & (at < 240))
+    first, second = find_outages(at, failed, np.arange(500), 505.0)
+    assert (first.came, second.came) == (False, True)
+
+
 def test_kinds_with_one_error_have_their_outages_in_common() -> None:
     """A kind with few jobs learns the edges of an outage from one with many that fails in the same way."""
     truth = Outage(start="20m", duration="10m", error="ConnectionError: API down")

@@ -52,7 +52,7 @@ def test_outages_recur_as_often_and_as_long() -> None:
 
 def test_states_that_are_cut_off_are_not_left() -> None:
     """What began before the log or ends after it adds to the time of its state, and not to its ends."""
-    fit = fitted(sudden(0, 50), sudden(300, 350), sudden(900, 1_000))
+    fit = fitted(Found(0, 50, 50, 1.0, came=False), sudden(300, 350), sudden(900, 1_000))
     [model] = [one for one in recurring({"a": fit}, 1_000)["a"].models if isinstance(one, GilbertElliott)]
     assert (model.good / SECOND, model.bad / SECOND) == (800 / 2, 200 / 2)
 
