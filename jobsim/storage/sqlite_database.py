@@ -56,7 +56,7 @@ _EXTRA: Final = 3
 
 
 class Database:
-    """A connection, its lock, the number of its `commits`, and of those who hear of what others commit.
+    """A connection, its lock, and the `listeners`, who hear of what others commit.
 
     `forget` is called where a transaction came to nothing.
     """
@@ -74,8 +74,7 @@ class Database:
         self.path: Final = path
         self.durability: Final = durability
         self.cursor: apsw.Cursor
-        self.commits = 0
-        self.listeners = 0
+        self.listeners: Final[WeakSet[object]] = WeakSet()
         self._patience = patience
         self._vfs = vfs
         self._forget = forget
@@ -187,6 +186,11 @@ class Database:
                 self._connection = None
                 leave_apsw(self)
 
+    @property
+    def commits(self) -> int:
+        """How many transactions have written something to the file."""
+        return self._wal.commits
+
     def _safely(self, step: Callable[[*Ts], T], *args: *Ts) -> T:
         """Make one step at a time; leave no transaction behind, and tell of errors in our own words."""
         with self.lock:
@@ -207,7 +211,6 @@ class Database:
         result = work(*args)
         self._see_to_file()
         self.cursor.execute("COMMIT")
-        self.commits += 1
         if self._wal.is_due:
             self._checkpoint()
         return result
@@ -285,7 +288,7 @@ class Database:
     def leave_to_parent(self) -> None:
         """Forget, in a forked child, the connection: SQLite's locks belong to the process that took them."""
         self.lock = RLock()
-        self.listeners = 0
+        self.listeners.clear()
         self._forget()
         if self._connection is not None:
             _of_parents.append(self._connection)

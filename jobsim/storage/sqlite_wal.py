@@ -20,7 +20,7 @@ _log: Final = logging.getLogger("jobsim.storage")
 
 
 class Wal:
-    """Counts what is in the WAL of the database `path`, by SQLite's own account after each commit.
+    """Counts what is in the WAL of the database `path`, by SQLite's own account after each of the `commits`.
 
     SQLite begins it anew, at the next commit, once all of it is copied back and nobody reads from it. While
     somebody does, it grows; then it is copied back no more often than before, and a warning says so as it
@@ -31,12 +31,14 @@ class Wal:
         self._path = path
         self._file = Path(f"{path}-wal")
         self._doubt = Path(f"{path}-in-doubt")
+        self.commits = 0
         self._pages = 0
         self._copied_at = 0
         self._told_of = 0
 
     def count(self, _: apsw.Connection, __: str, pages: int) -> int:
         """Note how many pages there are; SQLite calls this."""
+        self.commits += 1
         if pages < self._pages:
             self._copied_at = self._told_of = 0
         self._pages = pages

@@ -51,7 +51,7 @@ class SqliteWatch:
             if self._version is None:
                 self._descriptor = _told_of_writes(f"{self._database.path}-wal")
                 self._look()
-                self._count(1)
+                self._database.listeners.add(self)
                 return True  # nobody knows what was written before
             return any(self._look() for _ in self._moments(timeout))
         except StorageError:
@@ -60,23 +60,18 @@ class SqliteWatch:
 
     def close(self) -> None:
         """Let go of what was listened with; a later `wait` makes another."""
-        if self._version is not None:
-            self._count(-1)
+        self._database.listeners.discard(self)
         self._version = None
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-
-    def _count(self, number: int) -> None:
-        with self._database.lock:
-            self._database.listeners += number
 
     def _look(self) -> bool:
         """Return whether others committed since the last look, or this process, where others here listen."""
         [(version,)] = self._database.read("PRAGMA data_version", (), tuple)
         before, self._version = self._version, version
         heard, self._heard = self._heard, self._database.commits
-        return bool(version != before) or (self._heard != heard and self._database.listeners > 1)
+        return bool(version != before) or (self._heard != heard and len(self._database.listeners) > 1)
 
     def _moments(self, timeout: Duration) -> Iterator[None]:
         """Return at each moment when to look; the last one is for what the system may not have told."""

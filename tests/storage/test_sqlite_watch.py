@@ -82,6 +82,19 @@ def test_own_commit_is_news_where_several_listen(watched: tuple[SqliteStorage, W
     assert not watch.wait(SHORT)
 
 
+def test_transaction_that_wrote_nothing_is_no_news(watched: tuple[SqliteStorage, Watch]) -> None:
+    """Workers that look for jobs in vain do not wake each other."""
+    storage, watch = watched
+    second = storage.watch()
+    assert second is not None
+    assert second.wait(SHORT)
+    watch.wait(SHORT)
+    assert not claim(storage)
+    assert not watch.wait(SHORT)
+    assert not second.wait(SHORT)
+    second.close()
+
+
 def test_commit_of_others_is_heard_among_own(watched: tuple[SqliteStorage, Watch]) -> None:
     """That the store itself wrote, before and after, hides nothing."""
     storage, watch = watched
