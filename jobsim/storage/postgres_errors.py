@@ -71,7 +71,8 @@ _LOST: Final = (
 _OTHER: Final = (StorageError, "{}")
 
 _HOPELESS: Final = re.compile(
-    r"authentication failed for user|no password supplied|no pg_hba\.conf entry|pg_hba\.conf rejects"
+    r"(?<!LDAP )(?<!PAM )(?<!RADIUS )authentication failed for user|no password supplied"
+    r"|no pg_hba\.conf entry|pg_hba\.conf rejects"
     r"|role \".*\" (?:does not exist|is not permitted to log in)|no such (?:user|database)"
     r"|database \".*\" does not exist|permission denied for database"
     r"|connection is bad: invalid |could not match \d+ port numbers"
@@ -79,7 +80,8 @@ _HOPELESS: Final = re.compile(
 """What is said where a connection is refused for good: by the server, PgBouncer, libpq and psycopg.
 
 libpq hands no SQLSTATE on where a connection fails. A server that speaks another language is waited for, and
-so is a host that nobody knows: where services start together, or move, its name comes with it.
+so is a host that nobody knows: where services start together, or move, its name comes with it. So is one that
+asks another server whether a password is right: it says the same where that one is away.
 """
 
 

@@ -270,6 +270,8 @@ def test_errors_of_the_server_are_told_in_our_words(code: str, kind: type[Storag
             True,
         ),
         (f"failed to resolve host 'db': [Errno {socket.EAI_NONAME}] Name or service not known", True),
+        ('connection to server at "db" failed: FATAL:  LDAP authentication failed for user "a"', True),
+        ('connection to server at "db" failed: FATAL:  RADIUS authentication failed for user "a"', True),
         ('connection to server at "db" failed: FATAL:  password authentication failed for user "a"', False),
         ('connection to server at "db" failed: FATAL:  role "a" is not permitted to log in', False),
         ('connection to server at "db" failed: FATAL:  no pg_hba.conf entry for host "::1"', False),
