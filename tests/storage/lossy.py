@@ -17,7 +17,8 @@ class LossyWire:
     """Passes on what clients and the server of `dsn` say to each other, at the address `dsn` of its own.
 
     With `losing` set, the next commit is lost, or the reply to it, and the connection as well. With `down`
-    set, no new connection is let through, and those that are open are lost with that one.
+    set, no new connection is let through, and those that are open are lost with that one. Of what is
+    ``asked`` or ``answered`` so many bytes get through as are `left`; then the connection breaks.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -27,6 +28,7 @@ class LossyWire:
         self.dsn = make_conninfo(dsn, host=self._directory.name)
         self.losing: Literal["commit", "reply"] | None = None
         self.down = False
+        self.left: dict[str, int] = {}
         self._door = socket.socket(socket.AF_UNIX)
         self._door.bind(str(Path(self._directory.name) / _NAME))
         self._door.listen()
@@ -49,6 +51,10 @@ class LossyWire:
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while said := client.recv(1 << 20):
+                if (last := self._last("asked", said)) is not None:
+                    server.sendall(last)
+                    _cut(client)
+                    break
                 if self.losing and b"COMMIT\0" in said:
                     lost, self.losing = self.losing, None
                     _cut(client, *(self._open if self.down else ()), but=server)
@@ -62,10 +68,21 @@ class LossyWire:
         said = b"-"
         while said:
             said = server.recv(1 << 20)
+            if (last := self._last("answered", said)) is not None:
+                said = last
+                _cut(server)
             with suppress(OSError):
                 client.sendall(said)
         with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
+
+    def _last(self, way: str, said: bytes) -> bytes | None:
+        """Return what still gets through of what was `said`, if the connection breaks within it."""
+        left = self.left.pop(way, None)
+        if left is None or left < len(said):
+            return None if left is None else said[:left]
+        self.left[way] = left - len(said)
+        return None
 
     def __enter__(self) -> Self:
         return self

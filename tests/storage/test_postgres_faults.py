@@ -18,6 +18,7 @@ from jobsim.core.errors import (
     StorageUnavailable,
 )
 from jobsim.core.events import fold, standing
+from jobsim.core.job import State
 from jobsim.core.time import SECOND, Duration
 from jobsim.core.transitions import Kind
 from jobsim.live.waiting import reach
@@ -173,6 +174,32 @@ def test_commit_that_was_lost_is_made_again(wire: LossyWire, over_wire: Postgres
         wire.down = False
     assert settle(over_wire, lease, SUCCEED)
     assert kinds(over_wire) == [Kind.ENQUEUE, Kind.CLAIM, Kind.SUCCEED]
+
+
+@pytest.mark.parametrize("way", ["asked", "answered"])
+@pytest.mark.parametrize("prepared", [True, False])
+def test_connection_may_break_anywhere(wire: LossyWire, schema: str, prepared: bool, way: str) -> None:
+    """Wherever the connection breaks, within a message too, nothing is lost or done twice."""
+    storage = PostgresStorage(wire.dsn, schema=schema, prepared=prepared, connections=1)
+    jobs = [new(number) for number in range(1, 41)]
+    for place, job in enumerate(jobs):
+        wire.left[way] = 1 + 131 * place
+        assert add(storage, job) == [job.id]
+        settle_all(storage)
+        wire.left.clear()
+    for _ in range(1_000):  # the server may still hold what was claimed over a connection that broke
+        settle_all(storage)
+        if storage.counts()[State.SUCCEEDED] == len(jobs):
+            break
+    for job in jobs:
+        told = [event.kind for event in storage.events(job=job.id)]
+        assert told == [Kind.ENQUEUE, Kind.CLAIM, Kind.SUCCEED]
+    storage.close()
+
+
+def settle_all(storage: PostgresStorage) -> None:
+    for lease in claim(storage, limit=99):
+        assert settle(storage, lease, SUCCEED)
 
 
 def test_job_that_another_holds_is_waited_for_within_bounds(postgres: str, schema: str) -> None:
