@@ -2,6 +2,8 @@
 -- order of their keys, as everybody does, so that nobody waits for one who waits for him. What would let a
 -- job wait that has given its unique key up meanwhile is written as $18 to $20 say. A refusal keeps the job's
 -- content from being pruned before the refusal's event can be seen.
+-- The UPDATE is given the keys as well as what to join: a plan that was made while there were few jobs would else
+-- read all of them later on, to join each.
 -- Where there are budgets or breakers nothing is written, and that is answered, unless $21 says that they have
 -- been told; where there are none, that is answered then.
 WITH guarded AS MATERIALIZED (
