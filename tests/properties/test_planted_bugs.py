@@ -56,6 +56,14 @@ QUICK: dict[str, Callable[[Make], Found | None]] = {
 }
 """The cheapest instrument for each bug in the engine."""
 
+in_memory = partial(SqliteStorage, ":memory:")
+
+
+def in_a_file(directory: Path) -> Storage:
+    """Return a store on SQLite that does not wait for long where a bug keeps another connection out."""
+    return SqliteStorage(directory / "jobs.db", durability=Durability.NORMAL, busy_timeout="20ms")
+
+
 each_store = pytest.mark.parametrize("store", STORES, ids=lambda store: store.__name__)
 each_slip = pytest.mark.parametrize("slip", SQLITE)
 each_engine = pytest.mark.parametrize("bug", ENGINE)
@@ -107,8 +115,17 @@ def test_instruments_find_nothing_without_a_bug() -> None:
     """The store and the engine in which bugs are planted are not at fault."""
     assert by_machine(Planted, 40) is None
     assert by_conformance(Planted) is None
+    assert by_conformance(in_memory) is None
     assert by_plots(sound, 20) is None
     assert by_twice(sound, range(5)) is None
+
+
+@pytest.mark.soak
+def test_instruments_find_nothing_without_a_bug_in_sqlite() -> None:
+    """Nor is SQLite's own store, however long it is looked at."""
+    assert by_conformance_of_files(in_a_file) is None
+    assert by_explorer(in_memory) is None
+    assert by_machine(in_memory) is None
 
 
 @pytest.mark.soak
@@ -167,7 +184,7 @@ def test_deferred_transaction_is_found_by_two_instruments(
 def test_slip_in_a_statement_is_found(slip: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A condition that is dropped from the SQL breaks one of the conformance suite's rules."""
     in_sqlite(monkeypatch, SQLITE[slip])
-    assert by_conformance(partial(SqliteStorage, ":memory:"))
+    assert by_conformance(in_memory)
 
 
 @pytest.mark.soak
@@ -177,11 +194,10 @@ def test_slip_in_a_statement_is_found_by_two_instruments(
 ) -> None:
     """The conformance suite, the explorer and the machine on SQLite itself: two of them do."""
     in_sqlite(monkeypatch, SQLITE[slip])
-    store = partial(SqliteStorage, ":memory:")
     instruments = {
-        "conformance": partial(by_conformance, store),
-        "explorer": partial(by_explorer, store),
-        "machine": partial(by_machine, store),
+        "conformance": partial(by_conformance, in_memory),
+        "explorer": partial(by_explorer, in_memory),
+        "machine": partial(by_machine, in_memory),
     }
     tell(f"SQLite: {slip}", instruments, record_property)
 
@@ -195,15 +211,11 @@ def test_bug_that_a_power_cut_shows_is_found_by_two_instruments(
     record_property: Callable[[str, object], None],
 ) -> None:
     """Cuts of the power, a look at what was synced by each answer, and the conformance suite on files."""
-
-    def opened(directory: Path) -> Storage:
-        return SqliteStorage(directory / "jobs.db", durability=Durability.NORMAL, busy_timeout="20ms")
-
     plant(monkeypatch)
     instruments = {
         "power cuts": partial(by_power_cuts, tmp_path / "cuts"),
         "syncs": partial(by_syncs, tmp_path / "syncs"),
-        "conformance": partial(by_conformance_of_files, opened),
+        "conformance": partial(by_conformance_of_files, in_a_file),
     }
     tell(plant.__name__, instruments, record_property)
 
