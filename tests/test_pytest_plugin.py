@@ -106,6 +106,14 @@ def test_replay_makes_the_one_run_that_a_failure_named(pytester: pytest.Pytester
     )
 
 
+def test_replay_that_the_named_test_does_not_come_to_fails(pytester: pytest.Pytester) -> None:
+    """A test that is run by itself is the one to replay; if the code has changed since, it shows nothing."""
+    pytester.makepyfile(test_it=NAIVE)
+    result = run(pytester, "test_it.py", "--jobsim-replay=handler:charge:99/memory/seed=1")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*no worker reached handler:charge:99 in this run*"])
+
+
 EXPLORED = f"""{CHARGE}
     from hypothesis import given, settings, strategies as st
     from jobsim.testing import explore_crashes
