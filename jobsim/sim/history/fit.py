@@ -253,7 +253,7 @@ def _remarks(
             yield f"{label}: no process describes the arrivals; they are listed as they were"
         outages = len(kind.failures.outages)
         if outages >= _MANY and not recur:
-            yield f"{label}: {outages} outages were found, and stand where they were, unless they may recur"
+            yield f"{label}: {outages} outages stand where they were; with `recur` they come and go at random"
         if recur and 0 < outages < FEWEST:
             yield f"{label}: outages stand where they were; they are too few to tell how often they come"
     yield "workers may have had more slots than were ever in use; give `workers` where you know them"
