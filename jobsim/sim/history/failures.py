@@ -191,12 +191,17 @@ def _models(
     """Yield the models: first what strikes a job for good, then outages, then the usual failures."""
     lost = np.isin(trials.life, doomed)
     between = _between(trials.started_s, outages)
+
+    def failures(where: Flags) -> Attempts:
+        chosen = trials[failed & where]
+        return chosen if len(chosen.life) else trials[failed]  # nothing of this kind there
+
     if share > 0:
-        chosen = trials[failed & lost]
+        chosen = failures(lost)
         yield Permanent(share=min(1.0, share), error=_error(chosen, log), takes=_takes(chosen, trials))
     for outage in outages:
         inside = (trials.started_s >= outage.start_s) & (trials.started_s < outage.healed_s)
-        chosen = trials[failed & ~lost & inside]
+        chosen = failures(~lost & inside)
         yield Outage(
             start=_duration(outage.start_s),
             duration=Duration(max(1, _duration(outage.end_s) - _duration(outage.start_s))),
@@ -206,7 +211,7 @@ def _models(
             takes=_takes(chosen, trials),
         )
     if rate > 0:
-        yield from _usual(trials[failed & ~lost & between], trials, rate, log)
+        yield from _usual(failures(~lost & between), trials, rate, log)
 
 
 def _usual(failures: Attempts, trials: Attempts, rate: float, log: EventLog) -> Iterator[Independent]:

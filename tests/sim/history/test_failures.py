@@ -12,6 +12,7 @@ from jobsim.models import (
     ExponentialService,
     FailureModel,
     Independent,
+    Listed,
     Outage,
     Permanent,
     Poisson,
@@ -172,6 +173,21 @@ def test_kinds_with_one_error_have_their_outages_in_common() -> None:
     fit = fitted(busy.with_(jobs=(*busy.jobs, *rare.jobs)))
     assert fit["rare"].outages == fit["busy"].outages
     assert fit["rare"].outages[0].start_s == pytest.approx(1_200, abs=3)
+
+
+def test_kind_that_did_not_try_in_an_outage_shares_it() -> None:
+    """It would have failed with the error that it fails with elsewhere."""
+    outages = [Outage(start=start, duration="3m", error="OSError: API down") for start in ("5m", "20m")]
+    busy = world(*outages, kinds=("busy",))
+    rare = JobClass(
+        kind="rare",
+        arrivals=Listed(times=["6m", "6m", "7m"]),
+        service=Constant(value="200ms"),
+        failures=tuple(outages),
+    )
+    fit = fitted(busy.with_(jobs=(*busy.jobs, rare)), "none")
+    assert fit["rare"].outages == fit["busy"].outages
+    assert [str(model.fault.outcome.error) for model in fit["rare"].models] == ["OSError: API down"] * 2
 
 
 def test_kind_that_fares_well_has_no_part_in_anothers_outage() -> None:
