@@ -180,7 +180,7 @@ def test_no_cut_of_many_days_loses_anything() -> None:
 @pytest.mark.soak
 def test_normal_durability_loses_only_the_end(tmp_path: Path) -> None:
     """How many commits it loses at most, and in how many images, is written down."""
-    totals = {"images": 0, "lost": 0, "commits_lost_at_most": 0}
+    totals = {"images": 0, "without_the_end": 0, "commits_lost_at_most": 0}
     for seed in range(5):
         place = tmp_path / str(seed)
         place.mkdir()
@@ -188,10 +188,10 @@ def test_normal_durability_loses_only_the_end(tmp_path: Path) -> None:
             for case in cases(play(place, disk, seed, Durability.NORMAL), replace(THOROUGH, most=40), seed):
                 assert case.sound or case.lost, case
                 totals["images"] += case.is_new
-                totals["lost"] += case.lost
+                totals["without_the_end"] += case.lost
                 behind = case.told - case.state if case.state is not None else 0
                 totals["commits_lost_at_most"] = max(totals["commits_lost_at_most"], behind)
-    assert totals["lost"]
+    assert totals["without_the_end"]
     record("power cuts, SQLite, normal durability", **totals)
 
 
