@@ -264,7 +264,8 @@ def test_every_interleaving_of_three_workers_is_sound(open_storage: Callable[[],
     result = explore(Scope(workers=3, jobs=2, attempts=2, ticks=2, crashes=1), open_storage)
     assert not result.found, result.found
     name = "memory" if open_storage is MemoryStorage else "sqlite"
-    record(f"interleavings of three workers, {name}", states=result.states, moves=result.moves, ends=result.ends)
+    counts = {"states": result.states, "moves": result.moves, "ends": result.ends}
+    record(f"interleavings of three workers, {name}", **counts)
 
 
 @pytest.mark.soak
@@ -273,7 +274,8 @@ def test_every_interleaving_of_two_workers_with_every_fault_is_sound() -> None:
     scope = Scope(attempts=2, ticks=3, crashes=1, lost_replies=1, failures=1)
     result = explore(scope, sqlite)
     assert not result.found, result.found
-    record("interleavings of two workers with every fault, sqlite", states=result.states, moves=result.moves, ends=result.ends)
+    counts = {"states": result.states, "moves": result.moves, "ends": result.ends}
+    record("interleavings of two workers with every fault, sqlite", **counts)
 
 
 @pytest.mark.soak
