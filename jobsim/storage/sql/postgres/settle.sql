@@ -2,8 +2,8 @@
 -- order of their keys, as everybody does, so that nobody waits for one who waits for him. What would let a
 -- job wait that has given its unique key up meanwhile is written as $18 to $20 say. A refusal keeps the job's
 -- content from being pruned before the refusal's event can be seen.
--- The UPDATE is given the keys as well as what to join: a plan that was made while there were few jobs would else
--- read all of them later on, to join each.
+-- What the UPDATE joins is written as ANY, not as =, by which jobs could be read in the order of their keys: a plan
+-- that was made while there were few would else read all of them later on, to join each.
 -- Where there are budgets or breakers nothing is written, and that is answered, unless $21 says that they have
 -- been told; where there are none, that is answered then.
 WITH guarded AS MATERIALIZED (
@@ -54,7 +54,7 @@ WITH guarded AS MATERIALIZED (
         finished = CASE WHEN outcome.due IS NULL THEN $17 END, lease_until = NULL, worker = NULL,
         last_error = CASE WHEN outcome.error IS NULL THEN job.last_error ELSE outcome.seq END
     FROM outcome
-    WHERE id = ANY ($1) AND id = outcome.key AND outcome.state IS NOT NULL
+    WHERE id = ANY (ARRAY[outcome.key]) AND outcome.state IS NOT NULL
 ), logged AS (
     INSERT INTO jobsim.event (seq, at, job, kind, attempt, max_attempts, token, worker, due, why, error)
     SELECT seq, $17, key, kind, attempt, max_attempts, token, worker, due, why, error FROM outcome
