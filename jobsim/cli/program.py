@@ -93,6 +93,11 @@ class Program(TyperGroup):
             return ExitCode.INTERRUPTED
         except typer.TyperException as error:
             return _misused(error)
+        except SystemExit as end:
+            if not isinstance(end.__context__, BrokenPipeError):
+                raise
+            _drop_output()  # the reader of a help text has gone, which is an error to those who print it
+            return ExitCode.OK
         return result if isinstance(result, int) else ExitCode.OK
 
 

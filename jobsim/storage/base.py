@@ -275,6 +275,10 @@ class Storage(Protocol):
         """Return the job, or `None`."""
         ...
 
+    def get_many(self, jobs: Sequence[JobId]) -> list[Job | None]:
+        """Return what `get` would of each of `jobs`, all as they are at one moment."""
+        ...
+
     def find(
         self,
         *,

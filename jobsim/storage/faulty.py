@@ -155,6 +155,10 @@ class FaultyStorage:
         """Return the job, or `None`."""
         return self._read("get", lambda: self._storage.get(job))
 
+    def get_many(self, jobs: Sequence[JobId]) -> list[Job | None]:
+        """Return what `get` would of each of `jobs`, all as they are at one moment."""
+        return self._read("get", lambda: self._storage.get_many(jobs))
+
     def find(
         self,
         *,

@@ -119,6 +119,11 @@ class MemoryStorage:
         with self._lock:
             return self._book.get(job)
 
+    def get_many(self, jobs: Sequence[JobId]) -> list[Job | None]:
+        """Return what `get` would of each of `jobs`, all as they are at one moment."""
+        with self._lock:
+            return self._book.get_many(jobs)
+
     def find(
         self,
         *,

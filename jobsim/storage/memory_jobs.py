@@ -138,6 +138,10 @@ class Jobs:
         row = self._table.row(job)
         return None if row is None else row.job()
 
+    def get_many(self, jobs: Sequence[JobId]) -> list[Job | None]:
+        """Return what `get` would of each of `jobs`, all as they are at one moment."""
+        return [self.get(job) for job in jobs]
+
     def find(
         self,
         *,

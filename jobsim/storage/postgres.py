@@ -25,7 +25,7 @@ from jobsim.storage.postgres_limits import in_force, next_due
 from jobsim.storage.postgres_rows import event_of, job_of, lease_of, original, stored
 from jobsim.storage.postgres_schema import checked
 from jobsim.storage.postgres_session import Session
-from jobsim.storage.postgres_statements import texts
+from jobsim.storage.postgres_statements import texts, uuids
 from jobsim.storage.postgres_watch import PostgresWatch
 from jobsim.storage.postgres_writes import Writes
 from jobsim.storage.rows import Row, depths_of, name_of, state_of
@@ -204,8 +204,14 @@ class PostgresStorage:
 
     def get(self, job: JobId) -> Job | None:
         """Return the job, or `None`."""
-        found = self._database.glance(job_of, "get", f"{job:032x}")
-        return found[0] if found else None
+        return self.get_many([job])[0]
+
+    def get_many(self, jobs: Sequence[JobId]) -> list[Job | None]:
+        """Return what `get` would of each of `jobs`, all as they are at one moment."""
+        if not jobs:
+            return []
+        found = {job.id: job for job in self._database.glance(job_of, "get", uuids(jobs))}
+        return [found.get(job) for job in jobs]
 
     def find(
         self,

@@ -26,7 +26,7 @@ from jobsim.storage.base import outdated
 from jobsim.storage.postgres_errors import NATIVE, explained, said, undone
 from jobsim.storage.postgres_names import Names
 from jobsim.storage.postgres_schema import checked
-from jobsim.storage.postgres_statements import migrations, statements
+from jobsim.storage.postgres_statements import migrations, statements, uuids
 from jobsim.storage.rows import Row
 
 _DUMPERS: Final = ((int, Int8Dumper), (str, StrDumper))
@@ -151,7 +151,7 @@ class _Joined:
 
     def knows(self, job: JobId) -> bool:
         """Return whether there is such a job."""
-        return bool(self.alone("get", f"{job:032x}"))
+        return bool(self.alone("get", uuids([job])))
 
     def told(self, error: Exception) -> StorageError:
         """Return the error to raise for what the driver raised."""

@@ -226,8 +226,15 @@ class SqliteStorage:
 
     def get(self, job: JobId) -> Job | None:
         """Return the job, or `None`."""
-        found = self._database.read(_GET, (blob(job),), job_of)
-        return found[0] if found else None
+        return self.get_many([job])[0]
+
+    def get_many(self, jobs: Sequence[JobId]) -> list[Job | None]:
+        """Return what `get` would of each of `jobs`, all as they are at one moment."""
+        if not jobs:
+            return []
+        wanted = apsw.carray(tuple(map(blob, jobs)))
+        found = {job.id: job for job in self._database.read(_GET, (wanted,), job_of)}
+        return [found.get(job) for job in jobs]
 
     def find(
         self,

@@ -45,6 +45,14 @@ class ReadingRules(StorageRules):
         add(storage, new(1), new(2))
         assert [job and job.id for job in map(storage.get, [job_id(2), job_id(3)])] == [job_id(2), None]
 
+    def test_get_many_finds_each_job_in_its_place(self, storage: Storage) -> None:
+        """Of several ids each leads to its job, in its place; others to `None`."""
+        add(storage, *(new(number, kind=f"kind-{number}") for number in range(1, 4)))
+        wanted = [job_id(3), job_id(9), job_id(1), job_id(3)]
+        assert storage.get_many(wanted) == [storage.get(job) for job in wanted]
+        assert [job and job.kind for job in storage.get_many(wanted)] == ["kind-3", None, "kind-1", "kind-3"]
+        assert storage.get_many([]) == []
+
     def test_find_filters_by_all_that_is_given(self, storage: Storage) -> None:
         """States, kind and queue narrow the search down together; the order is that of enqueueing."""
         for number, (kind, queue) in enumerate([("a", "x"), ("b", "x"), ("a", "y"), ("a", "x"), ("b", "y")]):

@@ -5,9 +5,9 @@ jobs that something is wrong with, event by event.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Final
 
 from jobsim.core.events import Event, Standing, standing
@@ -18,6 +18,9 @@ from jobsim.testing.invariants import History, Violation
 
 MANY: Final = 1_000
 """Jobs that are looked at more closely, at most."""
+
+PAGE: Final = 100
+"""Jobs that a store is asked for at a time: their payloads may be long."""
 
 _TRIES: Final = 20
 _OF_THE_LOG: Final = frozenset({"well_formed", "in_order"})
@@ -43,7 +46,7 @@ def inspect_log(events: Callable[[], Iterable[Event]], *, drained: bool = False)
     for event in events():
         sieve.add(event)
     if drained:
-        sieve.suspect(job for job, now in sieve.standings.items() if now.state not in FINAL)
+        sieve.suspect_unfinished()
     suspects, history, found = sieve.chosen(), History(), list[Violation]()
     for event in events() if suspects else ():
         if event.job in suspects:
@@ -61,14 +64,13 @@ def inspect_store(storage: Storage, pause: Callable[[], None], *, drained: bool 
         StorageError: it cannot be read.
     """
     sieve = _Sieve()
-    for event in storage.events():
-        ended = sieve.add(event)
-        if ended is not None and _differs(storage, event.job, ended):
-            sieve.suspect([event.job])
-    for job, now in sieve.standings.items():
-        if _differs(storage, job, now) or (drained and now.state not in FINAL):
-            sieve.suspect([job])
-    if sum(storage.counts().values()) > sieve.jobs:
+    stored = sum(storage.counts().values())  # before the log is read, which then knows of all of them
+    ended = ((event.job, now) for event in storage.events() if (now := sieve.add(event)) is not None)
+    sieve.suspect(_differing(storage, ended))
+    sieve.suspect(_differing(storage, sieve.standings.items()))
+    if drained:
+        sieve.suspect_unfinished()
+    if stored > sieve.jobs:
         sieve.suspect(job.id for job in storage.find() if not sieve.knows(job.id))
     found = _looked_at(storage, sieve.chosen(), pause, drained=drained)
     damage = storage.damage() if isinstance(storage, Auditable) else ()
@@ -96,9 +98,14 @@ def _may_pass(wrong: Violation) -> bool:
     return wrong.rule == "log_equals_state"
 
 
-def _differs(storage: Storage, job: JobId, told: Standing) -> bool:
-    kept = storage.get(job)
-    return kept is None or standing(kept) != told
+def _differing(storage: Storage, told: Iterable[tuple[JobId, Standing]]) -> Iterator[JobId]:
+    """Yield the jobs that the store has otherwise than the log `told`."""
+    left = iter(told)
+    while page := list(islice(left, PAGE)):
+        stored = storage.get_many([job for job, _ in page])
+        for (job, now), kept in zip(page, stored, strict=True):
+            if kept is None or standing(kept) != now:
+                yield job
 
 
 def _judged(storage: Storage, job: JobId, *, drained: bool) -> list[Violation]:
@@ -156,6 +163,10 @@ class _Sieve:
                 self._suspects[job] = None
             else:
                 self._more |= job not in self._suspects
+
+    def suspect_unfinished(self) -> None:
+        """Something is wrong with jobs that have not ended."""
+        self.suspect(job for job, now in self.standings.items() if now.state not in FINAL)
 
     def knows(self, job: JobId) -> bool:
         """Return whether the log tells of a job."""

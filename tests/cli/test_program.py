@@ -183,10 +183,11 @@ def test_output_that_cannot_be_written_is_an_error(scenario: Path, root: Path) -
     assert done.stderr == "jobsim: No space left on device\n"
 
 
-def test_a_closed_pipe_ends_quietly(scenario: Path, root: Path) -> None:
+@pytest.mark.parametrize("words", ["validate" + 50 * " SCENARIO", "--help", "worker --help"])
+def test_a_closed_pipe_ends_quietly(words: str, scenario: Path, root: Path) -> None:
     """When the reader has gone there is no error and nothing on stderr."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "jobsim", "validate", *[str(scenario)] * 50],
+        [sys.executable, "-m", "jobsim", *words.replace("SCENARIO", str(scenario)).split()],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

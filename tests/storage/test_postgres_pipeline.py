@@ -197,7 +197,7 @@ def test_lost_connection_is_told(connection: Connection, postgres: str) -> None:
         pipeline.close()
 
 
-@pytest.mark.parametrize("name", ["settle", "claim", "extend", "requeue", "finish", "promote"])
+@pytest.mark.parametrize("name", ["settle", "claim", "extend", "requeue", "finish", "promote", "get"])
 def test_plan_made_while_there_was_little_serves_when_there_is_much(
     postgres: str, schema: str, name: str
 ) -> None:

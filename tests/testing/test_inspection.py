@@ -146,11 +146,15 @@ class Busy(MemoryStorage):
 
     def get(self, job: JobId) -> Job | None:
         """Renew the lease of a job, and return that."""
+        return self.get_many([job])[0]
+
+    def get_many(self, jobs: Sequence[JobId]) -> list[Job | None]:
+        """Renew the leases of jobs, and return those."""
         for lease in self.expired(9, Instant(2**61)):
-            if lease.id == job and self.looks:
+            if lease.id in jobs and self.looks:
                 self.looks -= 1
                 self.extend([lease], Instant(lease.until + SECOND), NOW)
-        return super().get(job)
+        return super().get_many(jobs)
 
 
 def test_store_in_use_is_sound() -> None:
@@ -172,10 +176,16 @@ class Losing(MemoryStorage):
 
     def get(self, job: JobId) -> Job | None:
         """Return the job."""
-        kept = super().get(job)
-        if job != self._lost or kept is None:
-            return kept
-        return None if self._kept is None else replace(kept, **self._kept)
+        return self.get_many([job])[0]
+
+    def get_many(self, jobs: Sequence[JobId]) -> list[Job | None]:
+        """Return the jobs."""
+        return [self._changed(job) for job in super().get_many(jobs)]
+
+    def _changed(self, job: Job | None) -> Job | None:
+        if job is None or job.id != self._lost:
+            return job
+        return None if self._kept is None else replace(job, **self._kept)
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
         """Yield events, but those of the job that is not in the log."""

@@ -1,1 +1,2 @@
-SELECT * FROM jobsim.whole_job WHERE id = (SELECT job FROM jobsim.content WHERE uuid = $1::uuid)
+SELECT * FROM jobsim.whole_job
+WHERE id = ANY (ARRAY(SELECT job FROM jobsim.content WHERE uuid = ANY ($1::uuid[])))

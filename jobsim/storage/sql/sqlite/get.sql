@@ -1,1 +1,1 @@
-SELECT * FROM jobsim_whole_job WHERE uuid = ?1
+SELECT * FROM jobsim_whole_job WHERE uuid IN carray(?1)
