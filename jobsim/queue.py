@@ -18,7 +18,7 @@ from jobsim.live.lifecycle import log_lives
 from jobsim.live.limits import declared
 from jobsim.live.observable import Observable
 from jobsim.live.payload import SIZE_LIMIT, encode
-from jobsim.live.periodic import check_kept
+from jobsim.live.periodic import check_jobs, check_kept
 from jobsim.live.placement import Attempts, Options, Placement, check_kind, check_queue
 from jobsim.live.stores import Address, Presence
 from jobsim.live.waiting import reach
@@ -239,6 +239,7 @@ class Queue(Declarations, Observable):
 
         Raises:
             ConfigError: a setting cannot be used, an annotation cannot be read, or there is no handler.
+            PayloadError: the arguments of a schedule do not fit its handler.
             StorageError: the store cannot be opened.
         """
         if not self.handlers:
@@ -261,6 +262,7 @@ class Queue(Declarations, Observable):
         for name in settings.queues:
             check_queue(name)
         limits, here = declared(self.handlers, self.limits, settings.queues), self._here
+        check_jobs(self.schedules.values(), here.now())
         log_lives(here.telemetry)
         worker = LiveWorker(
             self.storage,
@@ -283,6 +285,7 @@ class Queue(Declarations, Observable):
 
         Raises:
             ConfigError: a setting cannot be used, an annotation cannot be read, or there is no handler.
+            PayloadError: the arguments of a schedule do not fit its handler.
             StorageError: the store cannot be opened, or failed for longer than a worker waits.
         """
         self.worker(**settings).run()

@@ -130,6 +130,19 @@ def periodic(
     return Periodic(called, ticks, job, catch_up)
 
 
+def check_jobs(schedules: Iterable[Periodic], now: Instant) -> None:
+    """Refuse schedules of which no job can be made: each would end all workers, at its first tick.
+
+    Raises:
+        PayloadError: a schedule's arguments do not fit its handler, or cannot be stored as JSON.
+        ConfigError: a key cannot be used.
+    """
+    for schedule in schedules:
+        tick = schedule.after(now)
+        if tick is not None:
+            schedule.job(tick)
+
+
 def check_kept(schedules: Iterable[Periodic], retention: Mapping[State, Duration]) -> None:
     """Refuse to forget jobs so soon that their ticks might be enqueued again.
 

@@ -162,8 +162,9 @@ class Presence:
         with self._lock:
             self.check()
             if self._store is None:
-                self._store = self._opened()
-                self._clock = clock_of(self._store)
+                store = self._opened()
+                self._clock = self._clock_of(store)  # first: without it, jobs would go by this machine's own
+                self._store = store
             return self._store
 
     def beside(self) -> AbstractContextManager[Storage]:
@@ -213,6 +214,14 @@ class Presence:
         if self._forked and in_memory:
             raise StorageError("this queue is in the memory of the process that this one was forked from")
         return self.where.open() if isinstance(self.where, Address) else self.where
+
+    def _clock_of(self, store: Storage) -> ServerClock | None:
+        try:
+            return clock_of(store)
+        except BaseException:
+            if isinstance(self.where, Address):  # it was opened here, and will be again
+                store.close()
+            raise
 
     def close(self) -> None:
         """Stop the workers, give back what they run, and let go of the store, for good."""

@@ -132,7 +132,7 @@ class LiveWorker:
     def end(self) -> None:
         """Give back what runs, and wait a moment for that; whatever went wrong, nothing is raised."""
         self.stop(at_once=True)
-        if self._thread.ident is not None:
+        if self._thread.is_alive():  # in a fork it is not, however busy it is where that came from
             self._ended.wait(_LAST_WAIT_S)
 
     def stop(self, *, at_once: bool = False) -> None:

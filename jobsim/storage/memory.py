@@ -148,7 +148,9 @@ class MemoryStorage:
 
     def events(self, after: int = 0, job: JobId | None = None) -> Iterator[Event]:
         """Yield events with `seq` above `after`, oldest first; of one `job` only, where given."""
-        return self._book.events(after, job)
+        with self._lock:  # whole: reading it joins what others would be adding to
+            events = list(self._book.events(after, job))
+        yield from events
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""

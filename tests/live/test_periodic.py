@@ -128,6 +128,17 @@ def test_jobs_are_not_forgotten_while_their_tick_may_come_again(tmp_path: Path) 
         queue.worker()
 
 
+def test_a_schedule_of_which_no_job_can_be_made_is_refused(queue: jobsim.Queue) -> None:
+    """What would end every worker at the first tick is said before there is a worker."""
+
+    @queue.periodic(every="5m", arguments={"region": ["eu"]})
+    @queue.job
+    def clean(region: str) -> None: ...
+
+    with pytest.raises(jobsim.PayloadError, match="clean: argument region: "):
+        queue.worker()
+
+
 def test_the_job_of_a_tick_is_the_same_whoever_makes_it(queue: jobsim.Queue) -> None:
     """Its id, its time and its arguments depend on the schedule's name and the tick alone."""
 

@@ -265,3 +265,42 @@ def test_a_forked_child_enqueues_under_ids_of_its_own(queue: Queue, tmp_path: Pa
     everything = [JobId.parse(text) for text in (*before, *child, *after)]
     assert len({job.key for job in everything}) == 60
     assert [job.id for job in queue.storage.find()] == everything
+
+
+FORK_OF_A_WORKER = """\
+import os, sys
+import jobsim
+from jobsim.live import worker
+
+worker._LAST_WAIT_S = 3_600
+queue = jobsim.Queue("sqlite:///jobs.db")
+
+
+@queue.job
+def work(): ...
+
+
+running = queue.worker().start()
+child = os.fork()
+if child == 0:
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+job = work.enqueue()
+while queue.get(job).state != "succeeded":
+    assert not running.wait(0.005)
+queue.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_of_a_worker_ends_without_waiting_for_it(tmp_path: Path) -> None:
+    """The worker is its parent's: it goes on there, and a child that exits neither stops nor awaits it."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORK_OF_A_WORKER],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jobsim.core.errors import ConfigError, StorageError
-from jobsim.core.time import MILLISECOND
+from jobsim.core.errors import ConfigError, StorageError, StorageUnavailable
+from jobsim.core.time import MILLISECOND, SECOND, Instant
 from jobsim.live.stores import Address, Presence
 from jobsim.storage.memory import MemoryStorage
 from jobsim.storage.sqlite import Durability, SqliteStorage
@@ -105,6 +105,29 @@ def test_a_presence_opens_once() -> None:
     store = MemoryStorage()
     presence = Presence(store)
     assert presence.open() is presence.open() is store
+
+
+class Clockwork(MemoryStorage):
+    """A store with a clock of its own, which cannot be seen at the first look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def clock(self) -> Instant:
+        """Return its time."""
+        self.looks += 1
+        if self.looks == 1:
+            raise StorageUnavailable("it is away")
+        return Instant(0)
+
+
+def test_a_store_whose_clock_could_not_be_seen_is_opened_anew() -> None:
+    """A process that goes on, once the server answers, goes by that clock and not by its own."""
+    presence = Presence(Clockwork())
+    with pytest.raises(StorageUnavailable, match="away"):
+        presence.open()
+    assert presence.now() < SECOND * 3600
 
 
 def test_a_closed_presence_stays_closed() -> None:
