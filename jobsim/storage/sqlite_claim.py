@@ -50,9 +50,10 @@ def claim(
     starting = [key for _, _, key in found[:limit]]
     chosen = _let_in(cursor, found, limited, limit, now) if limited else starting
     leases = _start(batch, worker, chosen, until) if chosen else []
-    if limited or early:
-        return leases, some_ready(cursor, prospects)
-    return leases, found[limit][1] if len(found) > limit else None
+    left = _left(found, chosen) if limited else found[limit:]
+    if left:
+        return leases, left[0][1]
+    return leases, some_ready(cursor, prospects) if early else None
 
 
 def _ready(
@@ -70,6 +71,11 @@ def _ready(
     if len(prospects) > 1:
         found.sort(key=_urgency)
     return found, early
+
+
+def _left(found: Iterable[Row], chosen: Iterable[int]) -> list[Row]:
+    started = frozenset(chosen)
+    return [row for row in found if row[2] not in started]
 
 
 def _start(batch: Batch, worker: WorkerId, chosen: Sequence[int], until: Instant) -> list[Lease]:

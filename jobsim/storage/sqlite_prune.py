@@ -14,7 +14,9 @@ from jobsim.storage.sqlite_statements import keys, statement, texts
 SPAN: Final = 10_000
 """How many jobs are looked through at a time; other calls of this process go in between."""
 
-_LAST_JOB: Final = statement("last_job")
+_HIGHEST: Final = 2**63 - 1
+
+_PAGE: Final = statement("page_of_jobs")
 _ENDED: Final = statement("ended")
 _PRUNE_JOB: Final = statement("prune_job")
 _PRUNE_MORE: Final = tuple(statement(f"prune_{table}") for table in ("payload", "result", "event"))
@@ -29,13 +31,14 @@ def prune(database: Database, states: Sequence[State], before: Instant, limit: i
 
 
 def _find(database: Database, states: Sequence[State], before: Instant, limit: int) -> list[int]:
-    [last] = database.read(_LAST_JOB, (), number_of)
     found: list[int] = []
-    for low in range(0, last, SPAN):
-        bindings = (low, low + SPAN, before, texts(states), limit - len(found))
-        found += database.read(_ENDED, bindings, number_of)
-        if len(found) == limit:
-            break
+    low, page = 0, [0]
+    while page and len(found) < limit:
+        # By rows, not by keys, of which few are left where many jobs were removed.
+        page = database.read(_PAGE, (low, SPAN), number_of)
+        high = page[0] if page else _HIGHEST
+        found += database.read(_ENDED, (low, high, before, texts(states), limit - len(found)), number_of)
+        low = high
     return found
 
 

@@ -85,6 +85,7 @@ class Desk:
         self._abandon = abandon
         self._finished: list[Settlement] = []
         self._in_flight: Sequence[Settlement] = _NONE
+        self._given_back: Sequence[Settlement] = _NONE
         self._leases: deque[Lease] = deque()
         self._line = runtime.signal()
         self._in_line = 0
@@ -236,7 +237,8 @@ class Desk:
 
     def unsettled(self) -> list[Lease]:
         """Return the leases of attempts that run, and of those whose end is not yet written."""
-        return [*self.held.values(), *(s.lease for s in (*self._finished, *self._in_flight))]
+        ended = (*self._finished, *self._in_flight, *self._given_back)
+        return [*self.held.values(), *(settlement.lease for settlement in ended)]
 
     def close(self) -> None:
         """Hand out no more leases, give back those not yet taken, and send the slots home as they come."""
@@ -252,9 +254,11 @@ class Desk:
         while self._busy:
             await self._stand_in_line()
         finished, self._finished = self._finished, []
+        self._given_back = finished
         running = list(self.held.values())
         settlements = [*finished, *(self._judge(lease, _RELEASED) for lease in running)]
         settled = await self._calls.make(self._storage.settle, settlements, self._now())
+        self._given_back = _NONE
         _refused(settlements, settled)
         for settlement in settlements:
             if settlement.decision.due is not None:

@@ -1,12 +1,14 @@
 """The SQLite store forgets jobs for good, without standing in the way of others."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobsim.core.job import State
 from jobsim.storage import sqlite_prune
 from jobsim.storage.sqlite import SqliteStorage
+from jobsim.storage.sqlite_database import Database
 from jobsim.testing.conformance_base import BURY, SUCCEED, add, at, claim, job_id, last, new, retry, settle
 from tests.storage.faults import connection
 
@@ -45,6 +47,24 @@ def test_jobs_are_found_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
     assert storage.prune([State.SUCCEEDED], at(1), 4) == 2
     assert storage.prune([State.SUCCEEDED], at(1), 4) == 0
     assert len(storage.find(states=[State.RUNNING])) == 14
+    storage.close()
+
+
+def test_jobs_that_are_no_more_are_not_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many jobs there have been, the search takes as long as there are jobs."""
+    storage, looks = SqliteStorage(":memory:"), []
+    connection(storage).execute("INSERT INTO sqlite_sequence VALUES ('jobsim_job', 1000000)")
+    add(storage, *(new(n) for n in range(3)))
+    storage.cancel([job_id(2)], at(0))
+    read = Database.read
+
+    def counted(database: Database, sql: str, *rest: Any) -> list[Any]:
+        looks.append(sql)
+        return read(database, sql, *rest)
+
+    monkeypatch.setattr(Database, "read", counted)
+    assert storage.prune([State.CANCELLED], at(1), 9) == 1
+    assert len(looks) == 2
     storage.close()
 
 

@@ -61,6 +61,29 @@ def test_heartbeat_renews_leases_whose_settlement_waits_for_a_commit() -> None:
         assert kinds == [Kind.ENQUEUE, Kind.CLAIM, Kind.SUCCEED]
 
 
+def test_heartbeat_renews_leases_while_they_are_given_back() -> None:
+    """A worker that is told to stop as leases come in loses none, however long it takes to give them back."""
+    takes = {1: "1s", 2: "1100ms", 3: "1200ms", 4: "99s", 5: "99s", 6: "99s"}
+    stage = Stage({id_: [Act(takes=time)] for id_, time in takes.items()})
+    stage.enqueue(*takes)
+
+    async def direct() -> None:
+        worker = stage.worker(lease="9s", slots=3)
+        stage.start(worker)
+        await stage.until(0.5)
+        stage.runtime.takes |= {"exchange": Duration(5 * SECOND), "settle": Duration(20 * SECOND)}
+        await stage.until(11.01)
+        worker.stop(at_once=True)
+        await stage.until(30)
+        assert stage.store.expired(9, stage.here.now()) == []
+        await stage.until(50)
+
+    stage.world.run(direct())
+    assert stage.times(6, Kind.CLAIM) == [6.01]
+    for id_ in (4, 5, 6):
+        assert (stage.job(id_).state, stage.job(id_).attempt) == (State.PENDING, 0)
+
+
 def test_heartbeat_abandons_an_attempt_whose_lease_is_lost() -> None:
     """A job that was cancelled is stopped at the next beat, and its late settlement is refused."""
     stage = Stage({1: [Act(takes="5s")]})
