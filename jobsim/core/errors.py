@@ -56,7 +56,8 @@ class StorageBusy(StorageError):
 class StorageUnavailable(StorageError):
     """The server of the store cannot be reached just now; retry. Where the connection was lost during a
     commit, the message says that nobody knows whether the call was kept; made again by the same process,
-    with the same arguments but for the time, it answers as it would have then."""
+    with the same arguments but for the time, it answers as it would have then. A limit or a pause is put in
+    force again by that, whatever was meanwhile."""
 
 
 class StorageFull(StorageError):

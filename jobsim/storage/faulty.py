@@ -19,6 +19,9 @@ T = TypeVar("T")
 _UNSURE: Final = 16
 """How many calls without a reply are remembered, in case they are made again."""
 
+_SETTINGS: Final = ("set_limits", "pause", "resume")
+"""What is put in force again where the reply was lost: another may have taken its place since."""
+
 _ERRORS: Final = {
     Mishap.BUSY: (StorageBusy, "others hold the store's lock; nothing of the call was kept"),
     Mishap.FULL: (StorageFull, "the disk is full; nothing of the call was kept"),
@@ -211,7 +214,7 @@ class FaultyStorage:
                 if unsure[0] == call:
                     self._unsure.remove(unsure)
                     answer: T = unsure[1]
-                    return answer
+                    return work() or answer if call[0] in _SETTINGS else answer
             return work()
 
         return remembered

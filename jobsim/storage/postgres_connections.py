@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import RawCursor
@@ -30,6 +30,13 @@ _DEFAULTS: Final[dict[str, Any]] = {
 _QUOTED: Final = re.compile(r'"([^"]*)"')
 
 
+class _Owned(NamedTuple):
+    """A pool, and the process that has opened it."""
+
+    pid: int
+    pool: ConnectionPool[Connection]
+
+
 class Connections:
     """At most `most` connections at a time; `patience` is how long to wait for one, or for the server.
 
@@ -51,8 +58,7 @@ class Connections:
             "prepare_threshold": None,
             "cursor_factory": RawCursor,
         }
-        self._pool: ConnectionPool[Connection] | None = None
-        self._pid = os.getpid()
+        self._pool: _Owned | None = None
         self._closed = False
 
     def single(self) -> Connection:
@@ -66,10 +72,10 @@ class Connections:
         Raises:
             StorageError: they were closed.
         """
-        pool = self._pool
-        if pool is None or self._pid != os.getpid():
+        pool = self._own
+        if pool is None:
             with _opening:
-                pool = self._pool = self._opened()
+                pool = self._opened()
         connection = pool.getconn()
         try:
             yield connection
@@ -81,15 +87,18 @@ class Connections:
         finally:
             pool.putconn(connection)
 
+    @property
+    def _own(self) -> ConnectionPool[Connection] | None:
+        """The pool, if this process has opened it."""
+        held = self._pool
+        return held.pool if held is not None and held.pid == os.getpid() else None
+
     def _opened(self) -> ConnectionPool[Connection]:
         if self._closed:
             raise StorageError(f"{self.where} was closed; open it again")
-        if self._pool is not None:
-            if self._pid == os.getpid():
-                return self._pool  # another thread was faster
-            _of_parents.append(self._pool)
-        self._pid = os.getpid()
-        return ConnectionPool(
+        if (pool := self._own) is not None:
+            return pool  # another thread was faster
+        pool = ConnectionPool(
             self._conninfo,
             connection_class=Connection,
             kwargs=self._settings,
@@ -102,26 +111,28 @@ class Connections:
             name="jobsim",
             open=True,
         )
+        if self._pool is not None:
+            _of_parents.append(self._pool)
+        self._pool = _Owned(os.getpid(), pool)
+        return pool
 
     def _set_up(self, connection: Connection) -> None:
         connection.prepares = self._prepared
 
     def weed(self) -> None:
         """Let go of connections that do not serve any more."""
-        if self._pool is not None:
-            self._pool.check()
+        if (pool := self._own) is not None:
+            pool.check()
 
     def close(self) -> None:
         """Let go of all; who asks for one later is refused."""
         with _opening:
             self._closed = True
-            pool, self._pool = self._pool, None
-        if pool is None:
-            return
-        if self._pid == os.getpid():
+            pool, held, self._pool = self._own, self._pool, None
+        if pool is not None:
             pool.close()
-        else:
-            _of_parents.append(pool)
+        elif held is not None:
+            _of_parents.append(held)
 
 
 _opening: Final = Lock()
@@ -129,7 +140,7 @@ os.register_at_fork(
     before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_opening.release
 )
 
-_of_parents: Final[list[ConnectionPool[Connection]]] = []
+_of_parents: Final[list[_Owned]] = []
 """Pools inherited by a fork, kept for ever: closing one would end sessions that are the parent's."""
 
 

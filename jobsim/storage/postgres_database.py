@@ -36,12 +36,16 @@ _log: Final = logging.getLogger("jobsim.storage")
 
 
 class _Unsure(NamedTuple):
-    """A call whose commit was sent and never confirmed, and what it is to return if it was kept."""
+    """A call whose commit was sent and never confirmed, and what it is to return if it was kept.
+
+    A `setting` is put in force again all the same: another may have taken its place since.
+    """
 
     number: str
     work: Callable[..., Any]
     args: tuple[Any, ...]
     answer: Any
+    setting: bool
 
 
 class Database:
@@ -82,7 +86,7 @@ class Database:
         """
         if self._unsure and (known := self._remembered(work, args)) is not None:
             answer: T = known.answer
-            return answer
+            return self._twice(self._transact, work, now, args) or answer if known.setting else answer
         return self._twice(self._transact, work, now, args)
 
     def read(self, value: Callable[[Row], V], name: str, *parameters: Any) -> list[V]:
@@ -155,7 +159,7 @@ class Database:
                 session.abandon()
                 if number is None or not lost(error):
                     raise
-                unsure = _Unsure(number, work, args, answer)
+                unsure = _Unsure(number, work, args, answer, session.exclusive)
                 unconfirmed = error
             else:
                 return answer

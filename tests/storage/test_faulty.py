@@ -153,6 +153,16 @@ def twice(call: Callable[[Instant], T]) -> T:
     return call(at(60))
 
 
+def test_setting_whose_reply_was_lost_is_put_in_force_again() -> None:
+    """Another may have taken its place meanwhile, and a queue that is said to be paused is."""
+    storage, within = faulty(Mishap.LOST_REPLY)
+    with pytest.raises(StorageUnavailable):
+        storage.pause("mail")
+    assert storage.resume("mail")
+    assert storage.pause("mail")
+    assert within.paused() == {"mail"}
+
+
 def test_reply_that_was_lost_is_no_answer_to_another_call() -> None:
     """Another call, or the same from another process, is made as it is."""
     storage, within = faulty(Mishap.LOST_REPLY)

@@ -163,6 +163,18 @@ def test_call_of_unknown_fate_answers_when_it_is_made_again(
     assert not settle(storage, lease, SUCCEED, now=at(6))
 
 
+def test_setting_of_unknown_fate_is_put_in_force_again(wire: LossyWire, over_wire: PostgresStorage) -> None:
+    """Another may have taken its place meanwhile, and a queue that is said to be paused is."""
+    assert not over_wire.paused()
+    wire.losing, wire.down = "reply", True
+    with pytest.raises(StorageUnavailable, match="nobody knows"):
+        over_wire.pause("mail")
+    wire.down = False
+    assert over_wire.resume("mail")
+    assert over_wire.pause("mail")
+    assert over_wire.paused() == {"mail"}
+
+
 @pytest.mark.parametrize("down", [False, True])
 def test_commit_that_was_lost_is_made_again(wire: LossyWire, over_wire: PostgresStorage, down: bool) -> None:
     """What the server never heard of was not kept: it is done anew, at once or when called again."""
