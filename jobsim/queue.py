@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
+from jobsim.core.checks import check_count
 from jobsim.core.errors import ConfigError, NotFound
 from jobsim.core.job import DEFAULT_QUEUE, Conflict, Job, JobId
 from jobsim.core.limits import Limit
@@ -22,7 +23,7 @@ from jobsim.live.periodic import check_jobs, check_kept
 from jobsim.live.placement import Attempts, Options, Placement, check_kind, check_queue
 from jobsim.live.stores import Address, Presence
 from jobsim.live.waiting import reach
-from jobsim.live.worker import LiveWorker, WorkerOptions, checked_concurrency
+from jobsim.live.worker import LiveWorker, WorkerOptions
 from jobsim.storage.base import Storage
 from jobsim.worker.settings import WorkerSettings
 
@@ -242,6 +243,7 @@ class Queue(Declarations, Observable):
             PayloadError: the arguments of a schedule do not fit its handler.
             StorageError: the store cannot be opened.
         """
+        check_count(concurrency, "concurrency")
         if not self.handlers:
             raise ConfigError("this queue has no handlers; import the modules that declare them first")
         for handler in self.handlers.values():
@@ -249,7 +251,7 @@ class Queue(Declarations, Observable):
         if queues is None:
             queues = sorted({DEFAULT_QUEUE, *(handler.terms.queue for handler in self.handlers.values())})
         settings = WorkerSettings(
-            slots=checked_concurrency(concurrency),
+            slots=concurrency,
             queues=cast("tuple[str, ...]", queues),
             lease=lease,
             poll=poll,

@@ -4,7 +4,8 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from jobsim.core.errors import ConfigError, did_you_mean
+from jobsim.core.checks import check_count, word_of
+from jobsim.core.errors import ConfigError
 from jobsim.core.fields import DurationField, default
 from jobsim.core.time import Instant, duration
 from jobsim.core.windows import SKEW, Window
@@ -79,18 +80,12 @@ class Breaker:
         if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 < share <= 1:
             raise ConfigError(f"threshold: must be a share of attempts, above 0, at most 1; not {share!r}")
         for name in ("min_calls", "probes"):
-            number: object = getattr(self, name)
-            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-                raise ConfigError(f"{name}: must be a whole number, at least 1; not {number!r}")
+            check_count(getattr(self, name), name)
         for name in ("window", "open_for"):
             object.__setattr__(self, name, duration(getattr(self, name), name))
             if not getattr(self, name):
                 raise ConfigError(f"{name}: must be longer than 0s")
-        if self.stops not in set(Stops):
-            known = ", ".join(repr(word.value) for word in Stops)
-            hint = did_you_mean(str(self.stops), Stops)
-            raise ConfigError(f"stops: {self.stops!r} is none of {known}{hint}")
-        object.__setattr__(self, "stops", Stops(self.stops))
+        object.__setattr__(self, "stops", word_of(self.stops, Stops, "stops"))
 
     def __repr__(self) -> str:
         given = {name: v for name, default_ in _DEFAULTS.items() if (v := getattr(self, name)) != default_}

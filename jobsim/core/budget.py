@@ -4,7 +4,8 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from jobsim.core.errors import ConfigError, did_you_mean
+from jobsim.core.checks import word_of
+from jobsim.core.errors import ConfigError
 from jobsim.core.fields import OptionalDurationField, default
 from jobsim.core.time import MAX_DURATION, SECOND, Instant, duration
 from jobsim.core.windows import SKEW, Window
@@ -94,11 +95,7 @@ class Budget:
     def __post_init__(self) -> None:
         for name in _AMOUNTS:
             _check_amount(getattr(self, name), name)
-        if self.when_empty not in set(WhenEmpty):
-            known = ", ".join(repr(word.value) for word in WhenEmpty)
-            hint = did_you_mean(str(self.when_empty), WhenEmpty)
-            raise ConfigError(f"when_empty: {self.when_empty!r} is none of {known}{hint}")
-        object.__setattr__(self, "when_empty", WhenEmpty(self.when_empty))
+        object.__setattr__(self, "when_empty", word_of(self.when_empty, WhenEmpty, "when_empty"))
         if self.ttl is not None:
             object.__setattr__(self, "ttl", duration(self.ttl, "ttl"))
             self._check_ttl()

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Self
 
 from jobsim.core.breaker import Breaker, Circuit, Phase
 from jobsim.core.budget import Budget
+from jobsim.core.checks import check_count
 from jobsim.core.errors import ConfigError
 from jobsim.core.time import SECOND, DurationLike, Instant, duration
 from jobsim.core.windows import SKEW
@@ -66,12 +67,12 @@ class Rate:
     def __post_init__(self) -> None:
         per = duration(self.per, "per")
         object.__setattr__(self, "per", per)
-        _check_count(self.starts, "starts")
+        check_count(self.starts, "starts")
         if not per:
             raise ConfigError("per: must be longer than 0s")
         if self.burst is None:
             object.__setattr__(self, "burst", max(1, self.starts * _TOGETHER // per))
-        _check_count(self.burst, "burst")
+        check_count(self.burst, "burst")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -132,7 +133,7 @@ class Limit:
     def __post_init__(self) -> None:
         for name in ("running", "running_per_key"):
             if getattr(self, name) is not None:
-                _check_count(getattr(self, name), name)
+                check_count(getattr(self, name), name)
         if self.rate is not None and not isinstance(self.rate, Rate):
             raise ConfigError(f"rate: write Rate(100, per='1m'), not {self.rate!r}")
         check_guards(self.budget, self.breaker)
@@ -154,11 +155,6 @@ class Limit:
 
 
 NO_LIMIT: Final = Limit()
-
-
-def _check_count(number: object, name: str) -> None:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise ConfigError(f"{name}: must be a whole number, at least 1; not {number!r}")
 
 
 class Gate:

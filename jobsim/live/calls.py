@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
+from jobsim.core.checks import check_count
 from jobsim.core.errors import ConfigError, JobsimError, PayloadError
 from jobsim.core.job import JobId
 from jobsim.live.keys import Key
@@ -79,7 +80,7 @@ def in_batches(calls: Iterable[T], size: int, take: Callable[[list[T]], list[Job
     Raises:
         ConfigError: `size` is no number of calls.
     """
-    _check_batch(size)
+    check_count(size, "batch")
     ids: list[JobId] = []
     rest = iter(calls)
     try:
@@ -91,11 +92,6 @@ def in_batches(calls: Iterable[T], size: int, take: Callable[[list[T]], list[Job
         error.add_note(f"enqueue_many: {_so_far(ids)}")
         raise
     return ids
-
-
-def _check_batch(size: object) -> None:
-    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise ConfigError(f"batch: must be a whole number of calls, at least 1; not {size!r}")
 
 
 def _so_far(ids: list[JobId]) -> str:

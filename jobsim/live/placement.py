@@ -7,6 +7,7 @@ from datetime import datetime
 from types import EllipsisType
 from typing import Any, Final, Self, TypedDict
 
+from jobsim.core.checks import word_of
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.job import Conflict
 from jobsim.core.policy import check_max_attempts
@@ -101,10 +102,7 @@ def conflict(word: Conflict | str | None) -> Conflict | None:
     Raises:
         ConfigError: it is none of the words there are.
     """
-    if word is None or word in set(Conflict):
-        return None if word is None else Conflict(word)
-    known = ", ".join(repr(each.value) for each in Conflict)
-    raise ConfigError(f"on_conflict: {word!r} is none of {known}{did_you_mean(str(word), Conflict)}")
+    return None if word is None else word_of(word, Conflict, "on_conflict")
 
 
 def check_known(given: Mapping[str, Any], known: frozenset[str], what: str) -> None:

@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, Self, TypedDict
 
-from jobsim.core.errors import ConfigError
 from jobsim.core.job import WorkerId
 from jobsim.core.limits import Limit, Scope
 from jobsim.core.outcome import Outcome
@@ -50,17 +49,6 @@ class WorkerOptions(TypedDict, total=False):
     poll: DurationLike
     shutdown_timeout: DurationLike
     burst: bool
-
-
-def checked_concurrency(number: object) -> int:
-    """Return `number` if that many handlers can run at a time.
-
-    Raises:
-        ConfigError: they cannot.
-    """
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise ConfigError(f"concurrency: must be a whole number, at least 1; not {number!r}")
-    return number
 
 
 class LiveWorker:

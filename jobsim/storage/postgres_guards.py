@@ -40,7 +40,7 @@ def judged(
     guard = Guard(with_guards({}, rows), tallies_of(rows))
     told = _told(session, now, settlements, guard)
     moved = guard.moved
-    session.run("tallies", *_columns(moved), texts(map(tally_text, moved.values())))
+    session.run("tallies", *columns_of(moved), texts(map(tally_text, moved.values())))
     return told
 
 
@@ -77,14 +77,15 @@ def set_guards(session: Session, limits: Mapping[Scope, Limit]) -> None:
     """Put budgets and breakers in force; those that are the same go on as they stand."""
     rows = plain(session.run("guards").fetchall())
     before, standing = with_guards({}, rows), tallies_of(rows)
-    session.run("remove_guards", *_columns(scope for scope, limit in limits.items() if not limit.guards))
+    session.run("remove_guards", *columns_of(scope for scope, limit in limits.items() if not limit.guards))
     given = {scope: limit for scope, limit in limits.items() if limit.guards}
     new = [guard_row(limit, before.get(scope), standing.get(scope)) for scope, limit in given.items()]
     session.run(
-        "declare_guards", *_columns(given), *(texts(row[column] for row in new) for column in range(3))
+        "declare_guards", *columns_of(given), *(texts(row[column] for row in new) for column in range(3))
     )
 
 
-def _columns(scopes: Iterable[Scope]) -> tuple[str, str]:
+def columns_of(scopes: Iterable[Scope]) -> tuple[str, str]:
+    """Return `scopes` as two columns, of what they are by and of their names as they are stored."""
     columns = [(scope.by, stored(scope.name)) for scope in scopes]
     return texts(by for by, _ in columns), texts(name for _, name in columns)

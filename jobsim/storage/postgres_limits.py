@@ -8,7 +8,7 @@ from jobsim.core.guards import circuits_of
 from jobsim.core.limits import By, Gate, Limit, Rate, Scope
 from jobsim.core.time import Duration, Instant, duration
 from jobsim.storage.guard_rows import tallies_of, with_guards
-from jobsim.storage.postgres_guards import plain
+from jobsim.storage.postgres_guards import columns_of, plain
 from jobsim.storage.postgres_rows import lane_of, original, stored
 from jobsim.storage.postgres_session import Session
 from jobsim.storage.postgres_statements import numbers, texts
@@ -70,7 +70,7 @@ def set_limits(session: Session, limits: Mapping[Scope, Limit]) -> None:
     session.exclusive = True
     had = {scope for scope, _ in map(limit_of, session.run("limits").fetchall())}
     removed = [scope for scope, limit in limits.items() if not limit.holds]
-    session.run("remove_limits", *_columns(removed))
+    session.run("remove_limits", *columns_of(removed))
     _declare(session, {scope: limit for scope, limit in limits.items() if limit.holds})
     if had != (had | limits.keys()) - set(removed):
         session.run("relane")
@@ -83,13 +83,8 @@ def _declare(session: Session, limits: Mapping[Scope, Limit]) -> None:
     ]
     session.run(
         "declare_limits",
-        *_columns(limits),
+        *columns_of(limits),
         numbers(limit.running for limit in limits.values()),
         numbers(limit.running_per_key for limit in limits.values()),
         *(numbers(rate[column] for rate in rates) for column in range(3)),
     )
-
-
-def _columns(scopes: Iterable[Scope]) -> tuple[str, str]:
-    columns = [(scope.by, stored(scope.name)) for scope in scopes]
-    return texts(by for by, _ in columns), texts(name for _, name in columns)

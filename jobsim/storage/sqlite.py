@@ -26,7 +26,8 @@ from jobsim.storage.rows import (
     storable,
 )
 from jobsim.storage.sqlite_claim import claim
-from jobsim.storage.sqlite_database import MEMORY, Database, Durability
+from jobsim.storage.sqlite_connection import MEMORY, Durability
+from jobsim.storage.sqlite_database import Database
 from jobsim.storage.sqlite_file import resolved
 from jobsim.storage.sqlite_limits import in_force, set_limits, tallies
 from jobsim.storage.sqlite_names import Names

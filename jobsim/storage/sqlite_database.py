@@ -1,9 +1,8 @@
-"""One connection to a SQLite database, its settings read back, used a transaction at a time."""
+"""One connection to a SQLite database, used a transaction at a time."""
 
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from enum import StrEnum
 from functools import partial
 from threading import RLock
 from typing import Any, Final, TypeVar, TypeVarTuple
@@ -12,47 +11,16 @@ from weakref import WeakSet
 import apsw
 
 from jobsim.core.errors import StorageBroken, StorageError
-from jobsim.core.time import MILLISECOND, Duration
+from jobsim.core.time import Duration
 from jobsim.storage.rows import Row
+from jobsim.storage.sqlite_connection import MEMORY, TRIES, Durability, configure, make_durable
 from jobsim.storage.sqlite_copies import enter_apsw, leave_apsw
 from jobsim.storage.sqlite_errors import NATIVE, explained
 from jobsim.storage.sqlite_file import Watch, find, migrate, recognise
-from jobsim.storage.sqlite_wal import BIG, Wal
+from jobsim.storage.sqlite_wal import Wal
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-
-MEMORY: Final = ":memory:"
-
-
-class Durability(StrEnum):
-    """What a commit survives."""
-
-    FULL = "full"
-    """The end of the process, and power loss."""
-
-    NORMAL = "normal"
-    """The end of the process; power loss may undo the last commits, though they were acknowledged."""
-
-    NONE = "none"
-    """Nothing: a database in memory ends with its process."""
-
-
-_TRIES: Final = 3
-"""SQLite waits for a lock itself, except where it fears a deadlock; then only trying again helps."""
-
-_SETTINGS: Final = {
-    "trusted_schema": 0,
-    "cell_size_check": 1,
-    "fullfsync": 1,
-    "checkpoint_fullfsync": 1,
-    "temp_store": 2,
-    "cache_size": -32_000,
-    "journal_size_limit": BIG,
-}
-_SYNCHRONOUS: Final = {Durability.FULL: 2, Durability.NORMAL: 1, Durability.NONE: 0}
-_EXTRA: Final = 3
-"""Syncs the directory too, so that a journal stays deleted; needed until the file is in WAL mode."""
 
 
 class Database:
@@ -123,35 +91,15 @@ class Database:
         return connection
 
     def _set_up(self, connection: apsw.Connection, *, create: bool) -> None:
-        connection.set_busy_timeout(max(1, self._patience // MILLISECOND // _TRIES))
-        connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-        # Without it, SQLite plans a query that is bound to other values anew, in the hope of a better plan.
-        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+        configure(connection, self._patience)
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self._in_doubt)
-        connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
-        for name, value in {**_SETTINGS, "synchronous": _EXTRA}.items():
-            connection.pragma(name, value)
         begun = partial(self._make_sure, connection)
         migrate(connection, self.path, create=create, shared=self._shared, begun=begun)
+        make_durable(connection, self.path, self.durability)
         if self.path != MEMORY:
-            _switch_to_wal(connection)
             connection.set_wal_hook(self._wal.count)
-        connection.pragma("synchronous", _SYNCHRONOUS[self.durability])
-        self._read_back(connection)
-        if self.path != MEMORY:
             connection.execute("SELECT 1 FROM jobsim_job LIMIT 1").fetchall()  # makes the files beside it
             self._watch = Watch(self.path)
-
-    def _read_back(self, connection: apsw.Connection) -> None:
-        """See that the settings are in force: SQLite keeps silent where it cannot follow one."""
-        wanted = {
-            **_SETTINGS,
-            "synchronous": _SYNCHRONOUS[self.durability],
-            "journal_mode": "memory" if self.path == MEMORY else "wal",
-        }
-        for name, value in wanted.items():
-            if (found := connection.pragma(name)) != value:
-                raise StorageError(f"{self.path}: {name} is {found!r} and cannot be made {value!r} here")
 
     def write(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
         """Return ``work(*args)``, made within one transaction: durable when this returns.
@@ -240,7 +188,7 @@ class Database:
             self._begin_after_all()
 
     def _begin_after_all(self) -> None:
-        for _ in range(_TRIES - 2):
+        for _ in range(TRIES - 2):
             with suppress(apsw.BusyError):
                 self.cursor.execute("BEGIN IMMEDIATE")
                 return
@@ -298,18 +246,6 @@ class Database:
             self._gone = StorageError("this database is in the memory of the process that forked this one")
 
 
-def _switch_to_wal(connection: apsw.Connection) -> None:
-    for _ in range(_SWITCHES):
-        with suppress(apsw.BusyError):
-            connection.pragma("journal_mode", "wal")
-            return
-        # SQLite does not wait in order to switch, but it does for this; others may be faster again.
-        connection.execute("BEGIN EXCLUSIVE")
-        connection.execute("COMMIT")
-    connection.pragma("journal_mode", "wal")
-
-
-_SWITCHES: Final = 50
 _opening: Final = RLock()
 """Held while a file is made: closing it must not drop the locks of a thread that has just opened it."""
 

@@ -13,8 +13,8 @@ from jobsim.core.errors import ConfigError, JobsimError, StorageError
 from jobsim.core.job import JobId, NewJob
 from jobsim.core.time import Instant
 from jobsim.storage.rows import Row
+from jobsim.storage.sqlite_connection import Durability
 from jobsim.storage.sqlite_copies import enter_apsw, enter_stdlib, identity
-from jobsim.storage.sqlite_database import Durability
 from jobsim.storage.sqlite_enqueue import enqueue as write
 from jobsim.storage.sqlite_enqueue import refuse_taken
 from jobsim.storage.sqlite_errors import BAD_VALUES, explained, is_ours

@@ -48,7 +48,7 @@ def _path(url: str, rest: str) -> Path | None:
 
 
 def _value(url: str, name: str, text: str, *, in_memory: bool) -> Any:
-    from jobsim.storage.sqlite_database import Durability  # with the driver, which only some processes need
+    from jobsim.storage.sqlite_connection import Durability  # with the driver, which only some processes need
 
     match name:
         case "durability":

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from jobsim.core.checks import check_count
 from jobsim.core.errors import ConfigError, did_you_mean
 from jobsim.core.job import DEFAULT_QUEUE, State
 from jobsim.core.time import Duration, DurationLike, duration
@@ -37,7 +38,7 @@ class WorkerSettings:
     heartbeat: bool = True
 
     def __post_init__(self) -> None:
-        _check_slots(self.slots)
+        check_count(self.slots, "slots")
         object.__setattr__(self, "queues", _names(self.queues))
         for name in ("lease", "poll", "shutdown_timeout"):
             object.__setattr__(self, name, duration(getattr(self, name), name))
@@ -70,11 +71,6 @@ def _final(name: str) -> State:
         f"retention: {name!r} is no state in which jobs end{did_you_mean(name, states)}; "
         f"those are {', '.join(states)}"
     )
-
-
-def _check_slots(slots: object) -> None:
-    if not isinstance(slots, int) or isinstance(slots, bool) or slots < 1:
-        raise ConfigError(f"slots: must be a whole number, at least 1; not {slots!r}")
 
 
 def _names(queues: object) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import pytest
 
-from jobsim.storage import sqlite_database, sqlite_wal
+from jobsim.storage import sqlite_connection, sqlite_wal
 from jobsim.storage.sqlite import Durability
 from jobsim.storage.sqlite_database import Database
 from jobsim.testing.power_cut import PowerCutDisk
@@ -48,12 +48,12 @@ def late_commit(patch: pytest.MonkeyPatch) -> None:
 
 def no_syncs(patch: pytest.MonkeyPatch) -> None:
     """Full durability waits for no disk."""
-    patch.setitem(sqlite_database._SYNCHRONOUS, Durability.FULL, 0)
+    patch.setitem(sqlite_connection._SYNCHRONOUS, Durability.FULL, 0)
 
 
 def lazy_syncs(patch: pytest.MonkeyPatch) -> None:
     """Full durability is normal durability."""
-    patch.setitem(sqlite_database._SYNCHRONOUS, Durability.FULL, 1)
+    patch.setitem(sqlite_connection._SYNCHRONOUS, Durability.FULL, 1)
 
 
 def trusted_wal(patch: pytest.MonkeyPatch) -> None:

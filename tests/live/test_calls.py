@@ -63,7 +63,7 @@ def test_a_store_that_fails_is_told_the_same_way() -> None:
 @pytest.mark.parametrize("size", [0, -1, True, 1.5, "9"])
 def test_a_batch_is_a_number_of_calls(size: Any) -> None:
     """Another size is refused before anything is read."""
-    with pytest.raises(ConfigError, match="batch: must be a whole number of calls, at least 1"):
+    with pytest.raises(ConfigError, match="batch: must be a whole number, at least 1"):
         in_batches(numbers(0, AssertionError()), size, lambda _: [])
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign, StorageFull, StorageReadOnly
 from jobsim.core.job import State
-from jobsim.storage import sqlite_database, sqlite_file
+from jobsim.storage import sqlite_connection, sqlite_file
 from jobsim.storage.sqlite import Durability, SqliteStorage
 from jobsim.testing.conformance_base import BEGAN, add, claim, job_id, new, snapshot
 from tests.storage.faults import FaultyDisk, bare, connection
@@ -69,7 +69,7 @@ def test_memory_says_that_nothing_lasts() -> None:
 
 def test_setting_that_is_not_followed_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite keeps silent about a setting that it does not follow; the store does not."""
-    monkeypatch.setitem(sqlite_database._SETTINGS, "journal_size_limit", -7)
+    monkeypatch.setitem(sqlite_connection._SETTINGS, "journal_size_limit", -7)
     refused(path, StorageError, "journal_size_limit", "jobs.db")
 
 
