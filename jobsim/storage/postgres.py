@@ -104,9 +104,12 @@ class PostgresStorage:
         now: Instant,
     ) -> tuple[list[bool], list[Lease], Instant | None]:
         """Settle, then claim, in one transaction; return what `settle`, `claim` and `next_due` would."""
-        if limit <= 0 or not queues:
-            return self.settle(settlements, now), [], self.next_due(queues)
-        return self._exchange(settlements, worker, queues, limit, lease, now)
+        if limit > 0 and queues:
+            return self._exchange(settlements, worker, queues, limit, lease, now)
+        if not settlements:
+            return [], [], self.next_due(queues)
+        settled, due = self._settling(self._writes.settle_and_look, now, settlements, queues)
+        return settled, [], due
 
     def _exchange(
         self,

@@ -67,7 +67,7 @@ def claim(session: Session, now: Instant, order: Order) -> Callable[[], Claimed]
         if rows and rows[0][0] is None:
             return _by_lanes(session, now, order, names)
         leases = _leases(rows, order.limit)
-        due: Instant | None = rows[order.limit][1] if len(rows) > order.limit else _next_due(session, order)
+        due: Instant | None = rows[order.limit][1] if len(rows) > order.limit else look(session, order.queues)
         return Claimed(leases, due, Counter())
 
     return answer
@@ -103,7 +103,7 @@ def _by_lanes(session: Session, now: Instant, order: Order, names: str) -> Claim
     if taken:
         leases = _leases(_start(session, now, order, "{}", taken, shares).fetchall(), taken)
         _move(session, gate.moved)
-    due = _next_due(session, order)
+    due = look(session, order.queues)
     return Claimed(leases, due, shares)
 
 
@@ -137,9 +137,9 @@ def _move(session: Session, turns: dict[Scope, Instant]) -> None:
         session.run("turns", by, names, numbers(turns.values()))
 
 
-def _next_due(session: Session, order: Order) -> Instant | None:
-    """Return when the next job can start, as this transaction sees it."""
-    return next_due(lambda *statement: session.run(*statement).fetchall(), order.queues)
+def look(session: Session, queues: Iterable[str]) -> Instant | None:
+    """Return when the next job of `queues` can start, as this transaction sees it."""
+    return next_due(lambda *statement: session.run(*statement).fetchall(), queues)
 
 
 def _leases(rows: list[Row], limit: int) -> list[Lease]:

@@ -92,6 +92,13 @@ class Writes:
 
         return answer
 
+    def settle_and_look(
+        self, session: Session, now: Instant, settlements: Sequence[Settlement], queues: Sequence[str]
+    ) -> Callable[[], tuple[list[bool], Instant | None]]:
+        """Settle, and see what is due next, for a worker that claims nothing."""
+        settled = self.settle(session, now, settlements)
+        return lambda: (settled(), postgres_claim.look(session, queues))
+
     def _settle(
         self, session: Session, now: Instant, settlements: Sequence[Settlement]
     ) -> Callable[[], tuple[list[bool], Counter[Line]]]:

@@ -23,6 +23,7 @@ from jobsim.core.time import SECOND, Duration
 from jobsim.core.transitions import Kind
 from jobsim.live.waiting import reach
 from jobsim.storage.postgres import PostgresStorage
+from jobsim.storage.postgres_database import Database
 from jobsim.storage.postgres_errors import explained
 from jobsim.testing.conformance_base import (
     ANN,
@@ -173,6 +174,26 @@ def test_setting_of_unknown_fate_is_put_in_force_again(wire: LossyWire, over_wir
     assert over_wire.resume("mail")
     assert over_wire.pause("mail")
     assert over_wire.paused() == {"mail"}
+
+
+def test_exchange_that_claims_nothing_is_one_transaction(
+    postgres: str, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a worker that goes home has settled is never told as if it had failed, whoever is away by then."""
+    storage = PostgresStorage(postgres, schema=schema)
+    lease = start(storage)
+    add(storage, new(2, run_at=at(9)))
+
+    def away(*_: object) -> list[object]:
+        raise StorageUnavailable("it is away")
+
+    monkeypatch.setattr(Database, "glance", away)
+    assert storage.exchange([Settlement(lease, SUCCEED)], ANN, QUEUES, 0, MINUTE, at(1)) == (
+        [True],
+        [],
+        at(9),
+    )
+    storage.close()
 
 
 @pytest.mark.parametrize("down", [False, True])
