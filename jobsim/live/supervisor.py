@@ -5,17 +5,16 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from types import FrameType
 from typing import Final
 
 from jobsim.core.backoff import Exponential
 from jobsim.core.streams import Purpose, Streams
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.live.processes import ended_by
+from jobsim.live.signals import heeding
 from jobsim.runtime.live import GLANCE_S, elapsed
 
 LIFELINE: Final = "JOBSIM_LIFELINE"
@@ -71,7 +70,7 @@ class Supervisor:
         places = [_Place(number) for number in range(1, self.count + 1)]
         lifeline, held = os.pipe()
         try:
-            with self._passing_on(places):
+            with heeding(lambda _: self._stop(places)):
                 for place in places:
                     self._start(place, lifeline)
                 while any(place.process is not None or place.due is not None for place in places):
@@ -143,24 +142,6 @@ class Supervisor:
             if place.process is not None:
                 place.process.terminate()
         self._ends.put(None)  # there may be nothing left to wait for
-
-    @contextmanager
-    def _passing_on(self, places: Sequence[_Place]) -> Iterator[None]:
-        """Let signals stop the processes meanwhile."""
-
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            self._stop(places)
-
-        before: Mapping[int, object] = {
-            number: signal.signal(number, stop)
-            for number in (signal.SIGTERM, signal.SIGINT)
-            if signal.getsignal(number) is not signal.SIG_IGN  # as in a shell's background job
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)  # type: ignore[arg-type]  # what it was before
 
 
 def is_supervised() -> bool:

@@ -4,13 +4,11 @@ import asyncio
 import atexit
 import logging
 import os
-import signal
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final, Self, TypedDict
 
 from jobsim.core.job import WorkerId
@@ -23,6 +21,7 @@ from jobsim.live.executor import HandlerExecutor, Handlers
 from jobsim.live.limits import put_in_force
 from jobsim.live.news import attend
 from jobsim.live.observed import observed
+from jobsim.live.signals import heeding
 from jobsim.live.telemetry import LAST_WORDS_S, Telemetry
 from jobsim.live.tracing import Tracer
 from jobsim.runtime.clock import ServerClock
@@ -31,8 +30,6 @@ from jobsim.storage.base import Storage
 from jobsim.worker.executor import Executor
 from jobsim.worker.pool import Worker
 from jobsim.worker.settings import WorkerSettings
-
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 _LAST_WAIT_S: Final = 10.0
 """How long the end of a queue, or of the interpreter, waits for a worker to give back what it runs."""
@@ -208,32 +205,18 @@ class LiveWorker:
             _log.info("%s stops%s", self.name, " at once" if self._at_once else ", once running attempts end")
             self._worker.stop(at_once=self._at_once)
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
+    def _signals(self) -> AbstractContextManager[None]:
         """Let signals stop the worker meanwhile; only the main thread may."""
         if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
+            return nullcontext()
+        return heeding(self._heed)
 
-        def restore() -> None:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            if self._stopping:
-                restore()
-                self.stop(at_once=True)
-            else:
-                self.stop()
-
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:  # as in a shell's background job
-                signal.signal(number, stop)
-        try:
-            yield
-        finally:
+    def _heed(self, restore: Callable[[], None]) -> None:
+        if self._stopping:
             restore()
+            self.stop(at_once=True)
+        else:
+            self.stop()
 
 
 def _name(streams: Streams) -> WorkerId:
