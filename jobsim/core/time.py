@@ -12,7 +12,6 @@ from jobsim.core.errors import ConfigError
 Instant = NewType("Instant", int)
 """A point in time: microseconds since the Unix epoch, UTC."""
 
-MICROSECOND: Final = 1
 MILLISECOND: Final = 1_000
 SECOND: Final = 1_000_000
 

@@ -5,6 +5,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from jobsim.core.job import Lease
@@ -226,8 +227,10 @@ class _Run:
         thread.do(self._start)
 
     def _start(self) -> None:
-        work, tracer = run_async(self.handler, self.context, self._lease.payload), self._executor.tracer
-        self._task = asyncio.create_task(work if tracer is None else traced_async(tracer, self._lease, work))
+        tracer = self._executor.tracer
+        work = partial(run_async, self.handler, self.context, self._lease.payload)
+        attempt = work() if tracer is None else traced_async(tracer, self._lease, work)
+        self._task = asyncio.create_task(attempt)
         self._task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[Outcome]) -> None:

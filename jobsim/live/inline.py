@@ -110,8 +110,8 @@ class InlineExecutor:
         try:
             if not handler.is_async:
                 return traced(self._tracer, lease, partial(self._watched, handler))
-            running = self._watched_async(handler, lease)
-            return _elsewhere(running if self._tracer is None else traced_async(self._tracer, lease, running))
+            run = partial(self._watched_async, handler, lease)
+            return _elsewhere(run() if self._tracer is None else traced_async(self._tracer, lease, run))
         finally:
             machine.pause(Duration(here.time - machine.now()))
 

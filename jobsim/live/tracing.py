@@ -90,10 +90,12 @@ def traced(tracer: Tracer | None, lease: Lease, run: Callable[[Lease], Outcome])
     return outcome
 
 
-async def traced_async(tracer: Tracer, lease: Lease, run: Coroutine[Any, Any, Outcome]) -> Outcome:
-    """Return what `run` makes of the attempt."""
+async def traced_async(
+    tracer: Tracer, lease: Lease, run: Callable[[], Coroutine[Any, Any, Outcome]]
+) -> Outcome:
+    """Return what `run` makes of the attempt; it is called at the first step, which may never come."""
     with tracer.attempting(lease) as attempt:
-        outcome = await run
+        outcome = await run()
         attempt.ended(outcome)
     return outcome
 
