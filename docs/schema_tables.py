@@ -17,7 +17,7 @@ MODELS: Final = {
 """What unions of models are called, by one of each, and where the page is that has them all."""
 
 TABLES: Final = (
-    ("Workers", "[workers]", ("Crashes", "Pauses", "Clocks", "ClockSteps", "Autoscale")),
+    ("Workers", "[workers]", ("Group", "Crashes", "Pauses", "Clocks", "ClockSteps", "Autoscale")),
     ("StorageModel", "[storage]", ("CallFailures", "Partition")),
     ("Server", '[[dependencies]], model = "server"', ("Overload",)),
     ("Row", '[[dependencies]], model = "row"', ()),

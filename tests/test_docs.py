@@ -340,7 +340,8 @@ def test_toml_of_workers_and_the_store_is_what_a_scenario_takes() -> None:
     _, _, workers, storage = blocks(ROOT / "docs" / "models.md", "toml")
     whole = "\n".join(line for line in WORLD.splitlines() if not line.startswith("workers"))
     head, jobs, rest = whole.partition("[[jobs]]")
-    scenario = Scenario.from_text(f"{head}{workers}{storage}{jobs}{rest}")
+    imports = rest.replace('kind = "a"', 'kind = "import"\nqueue = "imports"')
+    scenario = Scenario.from_text(f"{head}{workers}{storage}{jobs}{rest}{jobs}{imports}")
     assert scenario.workers.model_fields_set >= set(Workers.model_fields) - {"poll"}
     assert scenario.storage is not None
     assert scenario.storage.model_fields_set == set(StorageModel.model_fields)

@@ -28,7 +28,7 @@ from jobsim.models.service_base import Distribution
 from jobsim.models.service_bounded import BoundedPareto, Empirical, Quantiles
 from jobsim.models.storage import CallFailures, Partition, StorageModel
 from jobsim.models.traces import Trace
-from jobsim.models.workers import Autoscale, Crashes, Pauses, Workers
+from jobsim.models.workers import Autoscale, Crashes, Group, Pauses, Workers
 
 __all__ = [
     "Alternating",
@@ -55,6 +55,7 @@ __all__ = [
     "Fault",
     "Gamma",
     "GilbertElliott",
+    "Group",
     "InOrder",
     "Independent",
     "Listed",

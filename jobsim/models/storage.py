@@ -4,7 +4,7 @@ from typing import Literal
 
 from jobsim.core.time import Duration
 from jobsim.models.base import Model
-from jobsim.models.fields import Count, DurationField, PositiveField, Probability, default
+from jobsim.models.fields import Count, DurationField, PositiveField, Probability, Text, default
 from jobsim.models.service import Service
 
 Call = Literal["enqueue", "exchange", "settle", "extend", "expired", "get"]
@@ -24,22 +24,29 @@ class CallFailures(Model):
 
 
 class Partition(Model):
-    """From `start` on, for `duration`, no call arrives of the `workers` of these numbers, or of `enqueuers`.
+    """From `start` on, for `duration`, no call arrives of some `workers`, of `groups`, or of `enqueuers`.
 
-    Where neither is said, nobody's does. A caller gives up after `takes`, such as a connection timeout.
+    Workers are named by their numbers, groups of workers by their names. Where none of them is said, nobody's
+    call arrives. A caller gives up after `takes`, such as a connection timeout.
     """
 
     start: DurationField
     duration: PositiveField
     takes: DurationField = default("5s")
     workers: tuple[Count, ...] = ()
+    groups: tuple[Text, ...] = ()
     enqueuers: bool = False
 
-    def cuts_off(self, worker: int | None) -> bool:
-        """Return whether it is about the worker of that number; `None`: about those who enqueue."""
-        if not self.workers and not self.enqueuers:
+    def cuts_off(self, worker: int | None, group: str | None = None) -> bool:
+        """Return whether it is about the worker of that number, in a `group` if it is of one.
+
+        `None` for the worker: about those who enqueue.
+        """
+        if not (self.workers or self.groups or self.enqueuers):
             return True
-        return self.enqueuers if worker is None else worker in self.workers
+        if worker is None:
+            return self.enqueuers
+        return worker in self.workers if group is None else group in self.groups
 
 
 class StorageModel(Model):

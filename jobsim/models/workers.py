@@ -1,16 +1,17 @@
 """Who works the queue, how many of them, and what befalls their machines."""
 
 import math
+from collections import Counter
 from functools import cached_property
 from typing import Annotated, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from jobsim.core.errors import ConfigError
 from jobsim.core.time import MAX_DURATION, Duration
 from jobsim.models.base import Model, Uniform
 from jobsim.models.clocks import Clocks
-from jobsim.models.fields import Count, DurationField, PositiveField, default
+from jobsim.models.fields import Count, DurationField, PositiveField, Text, default
 from jobsim.models.service import Service
 
 MOST_SLOTS: Final = 1_000_000
@@ -75,18 +76,12 @@ class Autoscale(Model):
         return min(max(-(-backlog // self.per_worker), self.least), self.most)
 
 
-class Workers(Model):
-    """`count` worker processes, each with `slots` attempts at a time.
-
-    An attempt is claimed for `lease`, which is renewed at a third of it while its worker lives; with
-    ``heartbeat = false`` it is not, as where queues have a visibility timeout. An idle worker
-    that nobody wakes looks for jobs again after `poll`. A worker that is started during the run, anew or
-    after a crash, works after `start_up`; those of the beginning are there. Without `autoscale` there are
-    always `count`.
-    """
+class Crew(Model):
+    """Workers that are alike; `Workers` says what each field means."""
 
     count: Count
     slots: Count
+    queues: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
     lease: PositiveField = default("60s")
     poll: PositiveField = default("5s")
     heartbeat: bool = Field(default=True, strict=True)
@@ -111,7 +106,53 @@ class Workers(Model):
             )
         return self
 
+    @property
+    def called(self) -> str:
+        """What stands before a worker's number wherever it has a name."""
+        return ""
+
+
+class Group(Crew):
+    """More workers, of another kind, such as those of a queue whose jobs are not to wait for all the others.
+
+    Each field is the group's own: what the other workers are like does not matter. The first worker of the
+    group ``imports`` is called ``worker-imports-1``.
+    """
+
+    name: Text
+
+    @property
+    def called(self) -> str:
+        """What stands before a worker's number wherever it has a name."""
+        return f"{self.name}-"
+
+
+class Workers(Crew):
+    """`count` worker processes, each with `slots` attempts at a time, and beside them other `groups`.
+
+    They serve the `queues` that are named; without that, all. An attempt is claimed for `lease`, which is
+    renewed at a third of it while its worker lives; with ``heartbeat = false`` it is not, as where queues
+    have a visibility timeout. An idle worker that nobody wakes looks for jobs again after `poll`. A worker
+    that is started during the run, anew or after a crash, works after `start_up`; those of the beginning are
+    there. Without `autoscale` there are always `count`.
+    """
+
+    groups: tuple[Group, ...] = ()
+
+    @field_validator("groups")
+    @classmethod
+    def _named_once(cls, groups: tuple[Group, ...]) -> tuple[Group, ...]:
+        twice = [name for name, times in Counter(group.name for group in groups).items() if times > 1]
+        if twice:
+            raise ConfigError(f"two are called {twice[0]!r}")
+        return groups
+
+    @property
+    def crews(self) -> tuple[Crew, ...]:
+        """All workers, those together that are alike."""
+        return (self, *self.groups)
+
     @cached_property
     def rough(self) -> bool:
         """Whether their machines need more than to work and to die."""
-        return self.pause is not None or self.clock is not None
+        return any(crew.pause is not None or crew.clock is not None for crew in self.crews)

@@ -63,7 +63,8 @@ class Clients:
 
 async def _at_once(stage: Stage, here: SimRuntime, job: JobClass) -> None:
     """Enqueue where that takes no time and nobody comes back to it."""
-    sleep, enqueue, ring, now = here.sleep, stage.storage.enqueue, stage.news.ring, BEGAN
+    sleep, enqueue, now = here.sleep, stage.storage.enqueue, BEGAN
+    ring = stage.news.ringer(job.queue)
     for at, new in _jobs(stage, job):
         if at > now:
             await sleep(at - now)  # type: ignore[arg-type]  # whole microseconds, as good as a `Duration`
@@ -100,6 +101,7 @@ class _Client:
             process = stage.processes.begin(f"enqueuer:{job.kind}")
             self._machine, self._storage = process.machine, process.storage
         self._calls = StorageCalls(self._machine, stage.streams)
+        self._ring = stage.news.ringer(job.queue)
 
     def begin(self, new: NewJob) -> None:
         """Enqueue a job, and see to it as long as the client cares."""
@@ -122,7 +124,7 @@ class _Client:
             _log.info("a client gives up: %s", error)
             return
         submissions.acknowledged.append(new.id)
-        self._stage.news.ring()
+        self._ring()
 
     async def _insist(self, new: NewJob, resubmit: Resubmit) -> None:
         """Enqueue the job again and again, until one of them has succeeded."""

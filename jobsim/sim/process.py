@@ -1,6 +1,6 @@
 """A process of a simulated run: its machine, the clock it goes by, and the store as it sees it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -42,10 +42,16 @@ class Processes:
         self._model = model or _NONE
         self._streams = streams
 
-    def begin(self, name: str, worker: int | None = None, clock: Clock | None = None) -> Process:
-        """Return a new process, on it the `worker` of that number if one is; `clock` is its machine's."""
+    def begin(
+        self, name: str, worker: int | None = None, group: str | None = None, clock: Clock | None = None
+    ) -> Process:
+        """Return a new process, on it the `worker` of that number if one is; `clock` is its machine's.
+
+        `group` is that of the worker, if it is of one.
+        """
         machine = Machine(self._world.machine(), self._trip(name))
-        troubles = Together(*self._troubles(name, worker))
+        cut_off = [each for each in self._model.partitions if each.cuts_off(worker, group)]
+        troubles = Together(*self._troubles(name, cut_off))
         storage = FaultyStorage(self._storage, troubles, sleep=machine.owe)
         return Process(machine, self._runtime(machine, clock), storage)
 
@@ -54,12 +60,11 @@ class Processes:
         numbers, made = self._streams.numbers(f"{Purpose.STORAGE}:latency:{name}"), count()
         return lambda: self._model.trip(numbers(next(made)))
 
-    def _troubles(self, name: str, worker: int | None) -> Iterator[Troubles]:
-        """Yield what befalls the calls of a process: being cut off before all else."""
+    def _troubles(self, name: str, partitions: Iterable[Partition]) -> Iterator[Troubles]:
+        """Yield what befalls the calls of a process: being cut off by `partitions` before all else."""
         model, now = self._model, self._world.now
-        for partition in model.partitions:
-            if partition.cuts_off(worker):
-                yield Windows([self._window(partition)], Trouble(Mishap.UNREACHABLE, partition.takes), now)
+        for partition in partitions:
+            yield Windows([self._window(partition)], Trouble(Mishap.UNREACHABLE, partition.takes), now)
         rates = ((Mishap.BUSY, model.busy), (Mishap.UNREACHABLE, model.errors))
         for mishap, failures in (*rates, (Mishap.LOST_REPLY, model.lost_replies)):
             if failures is not None:

@@ -83,11 +83,12 @@ def slots_of(run: Run) -> float:
     0, not known, where each worker goes by its own clock: the times of such a log do not add up.
     """
     scenario = run.scenario
-    workers = scenario.workers
-    if workers.clock is not None and scenario.storage is not None and scenario.storage.clock == "own":
+    crews = scenario.workers.crews
+    clocks = any(crew.clock is not None for crew in crews)
+    if clocks and scenario.storage is not None and scenario.storage.clock == "own":
         return 0
-    if workers.autoscale is None:
-        return workers.count * workers.slots
+    if all(crew.autoscale is None for crew in crews):
+        return sum(crew.count * crew.slots for crew in crews)
     at, _, slots = np.array(run.headcounts, dtype=np.int64).T
     return Level(at, slots).average(run.began, run.began + scenario.horizon)
 

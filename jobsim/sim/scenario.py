@@ -45,7 +45,7 @@ from jobsim.sim.expectations import ExpectationsField
 from jobsim.sim.limit_tables import LimitTable
 from jobsim.sim.matrix import Matrix
 from jobsim.sim.policy_tables import DEFAULT_COMPARE, labelled, read_policies
-from jobsim.sim.references import not_there, repeated, wrong
+from jobsim.sim.references import cut_off, not_there, queues_apart, repeated, wrong
 from jobsim.sim.space import Goal
 from jobsim.sim.toml_source import TomlSource
 from jobsim.sim.trace_table import TABLE, with_trace
@@ -172,10 +172,8 @@ class Scenario(Model):
     @classmethod
     def _known_workers(cls, storage: StorageModel | None, info: ValidationInfo) -> StorageModel | None:
         workers = info.data.get("workers")
-        if storage is not None and workers is not None and workers.autoscale is None:
-            named = {number for partition in storage.partitions for number in partition.workers}
-            if unknown := [number for number in sorted(named) if number > workers.count]:
-                raise ConfigError(f"partitions: there is no worker {unknown[0]}, only {workers.count}")
+        if storage is not None and workers is not None:
+            cut_off(storage.partitions, workers)
         return storage
 
     @field_validator("dependencies", "jobs", mode="wrap")
@@ -200,11 +198,10 @@ class Scenario(Model):
         return checked
 
     @model_validator(mode="after")
-    def _courses_agree(self) -> Self:
-        errors: list[InitErrorDetails] = [
-            wrong(loc, name, error)
-            for loc, name, error in disagreements(_failures(self.dependencies, self.jobs))
-        ]
+    def _parts_agree(self) -> Self:
+        failures = _failures(self.dependencies, self.jobs)
+        errors = [wrong(loc, name, error) for loc, name, error in disagreements(failures)]
+        errors += queues_apart(self.workers, self.jobs)
         if errors:
             raise ValidationError.from_exception_data(type(self).__name__, errors)
         return self

@@ -2,18 +2,18 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
 from jobsim.core.errors import StorageError
-from jobsim.core.job import WorkerId
+from jobsim.core.job import State, WorkerId
 from jobsim.core.streams import Purpose
 from jobsim.core.time import Duration, Instant, duration
 from jobsim.core.transitions import FINAL
 from jobsim.models.clocks import Clock
-from jobsim.models.workers import Autoscale, Pauses
+from jobsim.models.workers import Autoscale, Crew, Group, Pauses
 from jobsim.runtime.base import Runtime, Signal
 from jobsim.runtime.machine import Machine
 from jobsim.runtime.sim import SimRuntime
@@ -43,15 +43,16 @@ class _Life:
 
 
 class Staff:
-    """All workers of a run, and `here` the machine of those who watch over them."""
+    """The workers of a `crew`, and `here` the machine of those who watch over them."""
 
-    def __init__(self, stage: Stage, here: SimRuntime) -> None:
+    def __init__(self, stage: Stage, here: SimRuntime, crew: Crew) -> None:
         self._stage = stage
         self._here = here
-        self._workers = stage.scenario.workers
+        self._workers = crew
+        self._queues = stage.served_by(crew)
         self._settings = WorkerSettings(
             slots=self._workers.slots,
-            queues=tuple(dict.fromkeys(job.queue for job in stage.scenario.jobs)),
+            queues=self._queues,
             lease=self._workers.lease,
             poll=self._workers.poll,
             heartbeat=self._workers.heartbeat,
@@ -67,6 +68,10 @@ class Staff:
             self._hire(_NO_TIME)
         if self._workers.autoscale is not None:
             self._here.start(self._scale(self._workers.autoscale))
+
+    def _label(self, number: int) -> str:
+        """Return what worker `number` is called, and so the streams of what befalls it."""
+        return f"{self._workers.called}{number}"
 
     def _hire(self, start_up: Duration) -> None:
         number = next(self._numbers)
@@ -89,7 +94,7 @@ class Staff:
                 return
             lived = self._lives[number] = self._begin(number, life)
             self._stage.count(1, self._settings.slots)
-            u = self._stage.streams.random(f"{Purpose.CRASH}:{number}", life)
+            u = self._stage.streams.random(f"{Purpose.CRASH}:{self._label(number)}", life)
             await here.wait(lived.over, crash.lifetime(u) if crash else None)
             lived.kill()
             self._stage.news.leave(lived.bell)
@@ -100,18 +105,20 @@ class Staff:
 
     def _begin(self, number: int, life: int) -> _Life:
         """Start worker `number` in a new process."""
-        name = WorkerId(f"worker-{number}.{life}")
+        label = self._label(number)
+        name = WorkerId(f"worker-{label}.{life}")
         if not self._stage.rough:
             machine, over = self._stage.world.machine(), self._here.signal()
             worker, bell = self._worker(name, machine, machine, self._stage.storage, over.ring)
             machine.start(_until_over(_work(worker), over))
             return _Life(worker, bell, over, machine.kill, None)
-        process = self._stage.processes.begin(name, number, self._clock(number))
+        group = self._workers.name if isinstance(self._workers, Group) else None
+        process = self._stage.processes.begin(name, number, group, self._clock(number))
         place = process.machine
         worker, bell = self._worker(name, place, process.runtime, process.storage, place.over.ring)
         place.live(_work(worker))
         if self._workers.pause is not None:
-            self._here.start(self._disturb(place, self._workers.pause, f"{number}.{life}"))
+            self._here.start(self._disturb(place, self._workers.pause, f"{label}.{life}"))
         return _Life(worker, bell, place.over, place.kill, place.pause)
 
     def _worker(
@@ -125,7 +132,7 @@ class Staff:
         """Return the engine's worker, and its bell; a job that kills it calls `die`."""
         stage = self._stage
         executor = ModelExecutor(machine, stage.fates, BEGAN, die)
-        bell = stage.news.bell(runtime)
+        bell = stage.news.bell(runtime, self._queues)
         worker = Worker(
             name, runtime, storage, executor, lambda _: stage.policy, stage.streams, self._settings, bell
         )
@@ -137,7 +144,7 @@ class Staff:
         if clocks is None:
             return None
         if number not in self._clocks:
-            numbers = self._stage.streams.numbers(f"{Purpose.CLOCK}:{number}")
+            numbers = self._stage.streams.numbers(f"{Purpose.CLOCK}:{self._label(number)}")
             self._clocks[number] = clocks.begin(numbers)
         return self._clocks[number]
 
@@ -168,8 +175,15 @@ class Staff:
                 self._dismiss()
 
     def _backlog(self) -> int:
-        counts = self._stage.storage.counts()
-        return sum(number for state, number in counts.items() if state not in FINAL)
+        storage = self._stage.storage
+        if self._workers.queues is None:
+            return _unfinished(storage.counts())
+        depths = storage.depths()
+        return sum(_unfinished(depths[queue].counts) for queue in self._queues if queue in depths)
+
+
+def _unfinished(counts: Mapping[State, int]) -> int:
+    return sum(number for state, number in counts.items() if state not in FINAL)
 
 
 async def _work(worker: Worker) -> None:

@@ -1,13 +1,14 @@
 """What all who act in one simulated run share: the world, its store, and the numbers it is made of."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, partial
 from typing import Final, NamedTuple
 
 from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Streams
 from jobsim.core.time import SECOND, Instant
+from jobsim.models.workers import Crew
 from jobsim.runtime.base import Runtime, Signal
 from jobsim.runtime.sim import World
 from jobsim.sim.calls import Partner, partners
@@ -44,13 +45,19 @@ class Stage:
         )
         self.fates: Final[Mapping[str, Fate]] = fates(scenario.jobs, self.streams, self.draws, self.partners)
         self.rough: Final = scenario.storage is not None or scenario.workers.rough
-        self.news: Final = OwnBells() if self.rough else OneBell(self.world)
+        self._queues: Final = tuple(dict.fromkeys(job.queue for job in scenario.jobs))
+        served = map(self.served_by, scenario.workers.crews)
+        self.news: Final = OwnBells() if self.rough else SharedBells(self.world, served)
         self.headcounts: Final = [Headcount(BEGAN, 0, 0)]
 
     @cached_property
     def processes(self) -> Processes:
         """Makes the processes where not all is perfect."""
         return Processes(self.world, BEGAN, self.storage, self.scenario.storage, self.streams)
+
+    def served_by(self, crew: Crew) -> tuple[str, ...]:
+        """Return the queues whose jobs `crew` claims."""
+        return self._queues if crew.queues is None else tuple(dict.fromkeys(crew.queues))
 
     def count(self, workers: int, slots: int) -> None:
         """Write down that there are so many more `workers`, or fewer, with so many `slots`."""
@@ -60,16 +67,20 @@ class Stage:
         self.headcounts.append(Headcount(now, last.workers + workers, last.slots + slots))
 
 
-class OneBell:
-    """News at no cost: one bell for all workers, where each ring wakes one who is idle."""
+class SharedBells:
+    """News at no cost: one bell for all workers of the same queues, where each ring wakes one who is idle."""
 
-    def __init__(self, world: World) -> None:
-        self._bell = world.signal()
-        self.ring: Final[Callable[[], None]] = self._bell.ring
+    def __init__(self, world: World, served: Iterable[tuple[str, ...]]) -> None:
+        self._bells = {queues: world.signal() for queues in dict.fromkeys(served)}
 
-    def bell(self, runtime: Runtime) -> Signal:
-        """Return the bell."""
-        return self._bell
+    def bell(self, runtime: Runtime, queues: tuple[str, ...]) -> Signal:
+        """Return the bell of those who serve `queues`."""
+        return self._bells[queues]
+
+    def ringer(self, queue: str) -> Callable[[], None]:
+        """Return what tells of a job on `queue`."""
+        bells = [bell for queues, bell in self._bells.items() if queue in queues]
+        return partial(_ring_all, bells) if len(bells) > 1 else bells[0].ring
 
     def leave(self, bell: Signal) -> None:
         """Do nothing: the bell is there for the others."""
@@ -85,18 +96,25 @@ class OwnBells:
     def __init__(self) -> None:
         self._bells: deque[Signal] = deque()
 
-    def bell(self, runtime: Runtime) -> Signal:
+    def bell(self, runtime: Runtime, queues: tuple[str, ...]) -> Signal:
         """Return a new bell, in the time of its worker."""
         bell = runtime.signal()
         self._bells.append(bell)
         return bell
 
-    def ring(self) -> None:
-        """Tell all."""
-        for bell in self._bells:
-            bell.ring()
+    def ringer(self, queue: str) -> Callable[[], None]:
+        """Return what tells all of a job, those who do not serve its queue, too."""
+        return self._ring
+
+    def _ring(self) -> None:
+        _ring_all(self._bells)
         self._bells.rotate()
 
     def leave(self, bell: Signal) -> None:
         """Tell one no more, who has died."""
         self._bells.remove(bell)
+
+
+def _ring_all(bells: Iterable[Signal]) -> None:
+    for bell in bells:
+        bell.ring()

@@ -119,7 +119,8 @@ class _Play:
 
     async def _direct(self, machine: SimRuntime) -> None:
         stage = self._stage
-        Staff(stage, machine).start()
+        for crew in stage.scenario.workers.crews:
+            Staff(stage, machine, crew).start()
         await machine.together(*(self._clients.arrive(machine, job) for job in stage.scenario.jobs))
         since = machine.now()
         while self._clients.waiting or not self._all_final():
