@@ -10,6 +10,7 @@ from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 from jobsim.live.handler import Handler
+from jobsim.testing.relay import Relay
 
 Reach = Callable[[CodeType, int], None]
 """Told of a line that is about to run; what it raises is raised there."""
@@ -118,21 +119,33 @@ else:
     def watched(codes: Codes, reach: Reach) -> Iterator[None]:
         """Tell `reach` of every line of `codes` that this thread is about to run within.
 
-        Nobody else, such as a debugger or a measurement of coverage, sees lines meanwhile.
+        Who traces already, such as a debugger or a measurement of coverage, goes on to see all.
         """
+        headers = {key: _header(code) for key, code in codes.items()}
+
+        def line(frame: FrameType) -> None:
+            code = frame.f_code
+            if id(code) in codes and frame.f_lineno != headers[id(code)]:
+                reach(code, frame.f_lineno)
 
         def trace(frame: FrameType, event: str, _: object) -> Any:
-            code = frame.f_code
-            if id(code) not in codes:
+            if id(frame.f_code) not in codes:
                 return None
-            if event == "line" and frame.f_lineno != headers[id(code)]:
-                reach(code, frame.f_lineno)
+            if event == "line":
+                line(frame)
             return trace
 
-        headers = {key: _header(code) for key, code in codes.items()}
         before = sys.gettrace()
-        sys.settrace(trace)
+        if before is None:
+            sys.settrace(trace)
+            try:
+                yield
+            finally:
+                sys.settrace(None)
+            return
+        relay = Relay(line, before)
+        relay.begin()
         try:
             yield
         finally:
-            sys.settrace(before)
+            relay.end()
