@@ -1,11 +1,12 @@
 """Enqueues the jobs of a schedule, one a tick, however many workers do and whatever their clocks do."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from jobsim.core.errors import IdTaken, KeyTaken
 from jobsim.core.job import NewJob
-from jobsim.core.time import SECOND, Duration, Instant
+from jobsim.core.time import SECOND, Duration, Instant, to_datetime
 from jobsim.runtime.base import Runtime, Signal
 from jobsim.storage.base import Storage
 from jobsim.worker.calls import StorageCalls
@@ -15,6 +16,8 @@ LOOK: Final = Duration(30 * SECOND)
 
 ASTRAY: Final = Duration(86_400 * SECOND)
 """A clock that was further ahead was wrong; the ticks it led to are looked at anew."""
+
+_log: Final = logging.getLogger("jobsim.worker")
 
 
 class Schedule(Protocol):
@@ -54,9 +57,22 @@ async def schedule_jobs(
         if tick > now:
             await runtime.sleep(Duration(min(tick - now, LOOK)))
             continue
-        if await calls.make(enqueue_tick, storage.enqueue, schedule.job(tick), now):
+        job = _made(schedule, tick)
+        if job is not None and await calls.make(enqueue_tick, storage.enqueue, job, now):
             bell.ring()
         done = tick
+
+
+def _made(schedule: Schedule, tick: Instant) -> NewJob | None:
+    """Return the job for a tick; `None`, which passes over the tick, where what makes it fails.
+
+    It is no reason to end a worker, who has other jobs to do, and the next tick may do better.
+    """
+    try:
+        return schedule.job(tick)
+    except Exception:  # noqa: BLE001  # it may be code of the user's, such as a function for the job's key
+        _log.exception("the job due at %s cannot be made; its schedule passes over it", to_datetime(tick))
+        return None
 
 
 def enqueue_tick(enqueue: Callable[[Sequence[NewJob], Instant], object], job: NewJob, now: Instant) -> bool:

@@ -126,6 +126,22 @@ def test_schedule_leaves_out_a_tick_whose_unique_key_is_taken() -> None:
     assert play(Stage(), 200.0, Unique(catch_up_s=0)) == [60]
 
 
+def test_schedule_passes_over_a_tick_whose_job_cannot_be_made(caplog: pytest.LogCaptureFixture) -> None:
+    """Where one job cannot be made, which is told with its tick, the others are all the same."""
+
+    class Failing(EveryMinute):
+        def job(self, tick: Instant) -> NewJob:
+            if tick == BEGAN + MINUTE:
+                raise ZeroDivisionError("of the user's own")
+            return super().job(tick)
+
+    assert play(Stage(), 180.1, Failing(catch_up_s=0)) == [120, 180]
+    [record] = caplog.records
+    assert "cannot be made" in record.getMessage()
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
+
+
 def test_schedule_ends_with_its_last_tick() -> None:
     """A schedule that has an end needs nobody any more."""
     assert play(Stage(), 600.0, EveryMinute(catch_up_s=0, count=2)) == [60, 120]
