@@ -10,7 +10,7 @@ from jobsim.core.policy import RetryPolicy
 from jobsim.core.streams import Streams
 from jobsim.sim.equal_risk_result import EqualRisk, Trial, not_saved
 from jobsim.sim.expectations import bound
-from jobsim.sim.experiment import PoliciesLike, check_count, check_jobs, compare, looked_up
+from jobsim.sim.experiment import PoliciesLike, check_count, check_jobs, compare, comparing
 from jobsim.sim.scenario import Scenario
 from jobsim.sim.simulation import check_scenario, seed_of
 
@@ -47,7 +47,7 @@ def equal_risk(
     target = _risk(risk)
     _check_most(most)
     if policies is not None:
-        scenario = scenario.with_(policies=looked_up(scenario, policies))
+        scenario = comparing(scenario, policies)
     seed = seed_of(scenario, seed)
     searches = {label: _Search(most) for label in scenario.policies}
     trials: list[Trial] = []

@@ -55,7 +55,7 @@ def compare(
     """
     check_scenario(scenario)
     if policies is not None:
-        scenario = scenario.with_(policies=looked_up(scenario, policies))
+        scenario = comparing(scenario, policies)
     check_count(replications)
     check_jobs(n_jobs)
     wanted = _wanted(precision, replications, max_replications)
@@ -102,6 +102,17 @@ def _relative(name: str, precision: object) -> float:
             f"precision: the half width of {name} relative to its mean, such as 0.05; not {precision!r}"
         )
     return precision
+
+
+def comparing(scenario: Scenario, policies: PoliciesLike) -> Scenario:
+    """Return `scenario` with `policies` in place of its own; what it expects of others is left out.
+
+    Raises:
+        ConfigError: there is none of that name, or it is neither a policy nor a name.
+    """
+    changed = scenario.with_(policies=looked_up(scenario, policies))
+    expect = [one for one in changed.expect if one.policy is None or one.policy in changed.policies]
+    return changed.with_(expect=expect)
 
 
 def looked_up(scenario: Scenario, policies: PoliciesLike) -> Mapping[str, RetryPolicy] | list[RetryPolicy]:

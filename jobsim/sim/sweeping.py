@@ -7,7 +7,7 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from jobsim.core.errors import ConfigError
-from jobsim.sim.experiment import PoliciesLike, check_count, check_jobs, looked_up, watched
+from jobsim.sim.experiment import PoliciesLike, check_count, check_jobs, comparing, watched
 from jobsim.sim.matrix import Cell, Matrix
 from jobsim.sim.replication import replication_seed
 from jobsim.sim.run_files import RunFiles, run_key, world_key
@@ -46,7 +46,7 @@ def sweep(
     check_count(replications)
     check_jobs(n_jobs)
     if policies is not None:
-        scenario = scenario.with_(policies=looked_up(scenario, policies))
+        scenario = comparing(scenario, policies)
     chosen = _matrix(scenario, matrix)
     cells = chosen.cells(scenario)
     seed = seed_of(scenario, seed)

@@ -14,6 +14,7 @@ from jobsim.core.backoff import NoBackoff
 from jobsim.core.errors import ConfigError
 from jobsim.core.policy import RetryPolicy
 from jobsim.sim import Comparison, Scenario, Sweep, compare, sweep
+from jobsim.sim.expectations import Expectation
 
 pytest.importorskip("pyarrow", reason="pyarrow is an extra")
 
@@ -140,6 +141,16 @@ def test_saved_result_of_fewer_measures_is_read(comparison: Comparison, tmp_path
     assert found.runs["utilisation"].isna().all()
     assert found.runs["attempts"].isna().all()
     assert found.summary().shape[0] == 2
+
+
+def test_result_of_some_policies_is_loaded_though_others_are_expected_of(tmp_path: Path) -> None:
+    """What a scenario expects of a policy that was not compared does not keep its result from being read."""
+    expected = [Expectation(measure="dead_letter_rate", policy=name, below=0.5) for name in ("none", "oban")]
+    world = SCENARIO.with_(policies=["none", "oban"], expect=expected)
+    saved = compare(world, ["none"], 2, n_jobs=1, progress=False)
+    loaded = Comparison.load(saved.save(tmp_path))
+    assert loaded.scenario == saved.scenario
+    assert [one.policy for one in loaded.scenario.expect] == ["none"]
 
 
 def test_saving_a_policy_of_ones_own_is_refused(tmp_path: Path) -> None:
