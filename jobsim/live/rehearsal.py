@@ -249,7 +249,12 @@ class Rehearsal:
         if not jobs:
             kinds = Counter(job.kind for job in self.jobs)
             return ", ".join(f"{count} of {kind}" for kind, count in kinds.items()) or "no jobs at all"
-        return "; ".join(f"{job.kind}({job.payload}), {job.state.value}" for job in jobs[:20])
+        return "; ".join(map(_in_words, jobs[:20]))
+
+
+def _in_words(job: Job) -> str:
+    why = "" if job.last_error is None or job.state is State.SUCCEEDED else f": {job.last_error}"
+    return f"{job.kind}({job.payload}), {job.state.value}{why}"
 
 
 async def _heard(machine: SimRuntime, signal: Signal) -> None:

@@ -130,6 +130,10 @@ def test_assertions_say_what_there_is_instead(app: App, ledger: Ledger) -> None:
         assert_succeeded(app, "note", number=7)
     app.drain()
     assert_no_lost_jobs(app)
+    with pytest.raises(
+        AssertionError, match=r"1 of 1 are not succeeded: fail\({}\), dead_letter: .*declined"
+    ):
+        assert_succeeded(app, "fail")
     assert assert_succeeded(app, "note", count=2) == assert_enqueued(app, "note", number=8)
     assert assert_dead_lettered(app, "fail", error="declined").attempt == 1
     assert_not_enqueued(app, "note", number=9)
