@@ -5,6 +5,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import typer
@@ -43,7 +44,8 @@ def clear() -> None:
 
 def note(text: str) -> None:
     """Write `text` on stderr: anything but data."""
-    sys.stdout.flush()  # so that a terminal shows both in the order they were written
+    with suppress(ValueError):  # a handler has closed it
+        sys.stdout.flush()  # so that a terminal shows both in the order they were written
     typer.echo(printable(text), err=True)
 
 

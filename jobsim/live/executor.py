@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from jobsim.core.job import Lease
-from jobsim.core.outcome import Lost, Outcome, Released, TimedOut
+from jobsim.core.outcome import Lost, Outcome, Released, Succeeded, TimedOut
 from jobsim.core.time import SECOND, Duration, Instant
 from jobsim.live.context import JobContext
 from jobsim.live.handler import Handler
@@ -55,6 +56,7 @@ class HandlerExecutor:
         self._runs: dict[tuple[int, int], _Run] = {}
         self._reports: deque[tuple[_Run, Outcome]] = deque()
         self._heard = True
+        self._pid = os.getpid()
         self._threads = HandlerThreads()
         self.children = Children()
         self._loop_thread: LoopThread | None = None
@@ -126,6 +128,8 @@ class HandlerExecutor:
 
     def report(self, run: "_Run", outcome: Outcome) -> None:
         """Say, from any thread, how a handler ended; one call of the engine serves all that come soon."""
+        if self._pid != os.getpid():  # a fork that a handler made, and that came to the handler's end
+            os._exit(os.EX_OK if isinstance(outcome, Succeeded) else os.EX_SOFTWARE)
         self._reports.append((run, outcome))
         if self._heard:
             self._heard = False

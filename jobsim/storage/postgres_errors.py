@@ -25,9 +25,24 @@ _GOING: Final = (
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.IdleInTransactionSessionTimeout,
+    errors.IdleSessionTimeout,
     errors.TooManyConnections,
 )
 _BUSY: Final = (StorageBusy, "others were in the way ({}); nothing of the call was kept, try again")
+_BROKEN_OFF: Final = (
+    StorageBusy,
+    (
+        "the server broke a statement off ({}); nothing of the call was kept, try again; if it took longer "
+        "than the role may, give it more: ALTER ROLE ... SET statement_timeout"
+    ),
+)
+_CROWDED: Final = (
+    StorageUnavailable,
+    (
+        "it takes no more connections, nothing of the call was kept ({}); raise the limit of the server, the "
+        "database or the role, or lower `connections` in the URL: a worker takes one more to listen"
+    ),
+)
 _LACKING: Final = (StorageForeign, "it has not the tables it should have ({}); restore them from a backup")
 _CORRUPT: Final = (StorageForeign, "it is corrupt ({}); restore it from a backup")
 _REFUSED: Final = (
@@ -44,7 +59,8 @@ _MEANINGS: Final[dict[type[Exception], tuple[type[StorageError], str]]] = {
     errors.SerializationFailure: _BUSY,
     errors.DeadlockDetected: _BUSY,
     errors.LockNotAvailable: _BUSY,
-    errors.QueryCanceled: _BUSY,
+    errors.QueryCanceled: _BROKEN_OFF,
+    errors.TooManyConnections: _CROWDED,
     errors.DiskFull: (StorageFull, "the server's disk is full; free some space and try again"),
     errors.ReadOnlySqlTransaction: (
         StorageReadOnly,
@@ -69,6 +85,11 @@ _LOST: Final = (
     "it cannot be reached, nothing of the call was kept ({}); see that the server runs and the URL is right",
 )
 _OTHER: Final = (StorageError, "{}")
+
+_FULL: Final = re.compile(
+    r"too many (?:clients|connections)|remaining connection slots|no more connections allowed"
+)
+"""What the server and PgBouncer say where all connections are taken."""
 
 _HOPELESS: Final = re.compile(
     r"(?<!LDAP )(?<!PAM )(?<!RADIUS )authentication failed for user|no password supplied"
@@ -107,8 +128,17 @@ def undone(error: BaseException) -> bool:
 def explained(error: Exception, where: str) -> StorageError:
     """Return the error to raise for one of `NATIVE` about the database `where`."""
     known = (_MEANINGS[kind] for kind in type(error).__mro__ if kind in _MEANINGS)
-    kind, text = next(known, _REFUSED if _hopeless(error) else _LOST if lost(error) else _OTHER)
+    kind, text = next(known, _unknown(error))
     return kind(f"{where}: {text.format(said(error))}")
+
+
+def _unknown(error: Exception) -> tuple[type[StorageError], str]:
+    """Return the meaning of an error whose class says nothing, as that of a connection that fails."""
+    if _hopeless(error):
+        return _REFUSED
+    if not lost(error):
+        return _OTHER
+    return _CROWDED if _FULL.search(str(error)) else _LOST
 
 
 def said(error: Exception) -> str:

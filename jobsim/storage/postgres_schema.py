@@ -4,6 +4,7 @@ import re
 from typing import Final, LiteralString
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.sql import SQL, Identifier
 
 from jobsim.core.errors import ConfigError, StorageError, StorageForeign
@@ -15,6 +16,12 @@ from jobsim.storage.rows import Row
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _OLDEST: Final = 130_000
 _MIGRATING: Final = -1
+
+_ENCODINGS: Final = ("UTF8", "SQL_ASCII")
+"""Those that take every text: of one that does not, an error of a handler's could not be written down."""
+
+_ANSWERS_LATE: Final = "SELECT set_config('statement_timeout', '0', true)"
+"""What is made once may take longer than a role's statements otherwise may."""
 
 # Not by to_regclass and the like: those may answer from before a lock that was waited for.
 _TABLES: Final = """
@@ -42,12 +49,19 @@ def prepare(connection: Connection, schema: str, tag: int, where: str, *, create
 
     Raises:
         StorageForeign: it is not, or is newer.
-        StorageError: it is not there and not to be made, or the server is too old.
+        StorageError: it is not there and not to be made, the server is too old, or its database has an
+            encoding that lacks characters.
     """
     if connection.info.server_version < _OLDEST:
         raise StorageError(
             f"{where}: the server is PostgreSQL {connection.info.server_version // 10_000}; "
             f"jobsim needs 13 or later"
+        )
+    encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+    if encoding not in _ENCODINGS:
+        raise StorageError(
+            f"{where} is encoded in {encoding}, which has not all characters that jobs and their errors may "
+            f"have; make one that is in UTF-8: createdb --encoding UTF8 --template template0 NAME"
         )
     scripts = migrations(schema)
     version = _version(connection, schema, where, len(scripts))
@@ -55,7 +69,10 @@ def prepare(connection: Connection, schema: str, tag: int, where: str, *, create
         return
     if not create:
         raise outdated(where, version, len(scripts))
+    # Said in full, as a role may have other defaults; what another has made meanwhile has to be seen.
+    connection.isolation_level, connection.read_only = IsolationLevel.READ_COMMITTED, False
     with connection.transaction():
+        connection.execute(_ANSWERS_LATE)
         connection.execute("SELECT pg_advisory_xact_lock($1::int, $2::int)", (tag, _MIGRATING))
         version = _version(connection, schema, where, len(scripts))
         if not connection.execute("SELECT FROM pg_namespace WHERE nspname = $1", (schema,)).fetchall():

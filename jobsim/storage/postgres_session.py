@@ -13,6 +13,8 @@ from jobsim.storage.rows import Row
 T = TypeVar("T")
 
 _BEGIN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+"""Said in full: a role may have other defaults."""
+
 _COMMIT: Final = b"COMMIT"
 _COMMITTED: Final = b"COMMIT"
 """The server's word for it; a commit of a transaction that has failed is answered by another."""
@@ -69,7 +71,10 @@ class Session:
         if self._pipeline is not None:
             return self._pipeline.send(self._sql[name], parameters).fetchall()
         with Pipeline(self._connection) as pipeline:
-            return pipeline.send(self._sql[name], parameters).fetchall()
+            pipeline.send(_BEGIN)
+            answer = pipeline.send(self._sql[name], parameters)
+            pipeline.send(_COMMIT)
+            return answer.fetchall()
 
     def run(self, name: str, *parameters: Any) -> Answer:
         """Let a statement be part of the transaction, and return where its answer is to be read."""

@@ -1,13 +1,16 @@
 """What is written, and how it fits."""
 
+import io
 import json
 import math
+import sys
 
 import pytest
 
 from jobsim.cli.output import (
     counted,
     iso,
+    note,
     one_line,
     printable,
     write_json,
@@ -20,6 +23,17 @@ from jobsim.core.time import Instant
 def test_printable_escapes_what_would_steer_a_terminal() -> None:
     """Escape sequences and direction marks are shown, not obeyed; other languages stay as they are."""
     assert printable("\x1b[31mred\u202e né 日本\n") == "\\x1b[31mred\\u202e né 日本\n"
+
+
+def test_note_is_written_where_a_handler_has_closed_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A worker's last words do not depend on what its handlers did to the output for data."""
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stdout", closed)
+    note("Worked for 1 s")
+    assert capsys.readouterr().err == "Worked for 1 s\n"
 
 
 def test_iso_is_utc_with_a_z() -> None:

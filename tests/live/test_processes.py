@@ -304,3 +304,52 @@ def test_a_fork_of_a_worker_ends_without_waiting_for_it(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+
+
+FORKS_THAT_RETURN = """\
+import os
+import jobsim
+
+queue = jobsim.Queue("sqlite:///jobs.db")
+ended = {}
+
+
+@queue.job(max_attempts=1)
+def work(fails: bool):
+    child = os.fork()
+    if child:
+        ended[fails] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    elif fails:
+        raise ValueError("in the fork")
+
+
+@queue.job(max_attempts=1)
+async def work_async():
+    work.fn(False)
+
+
+work.enqueue(True)
+work.enqueue(False)
+queue.run_worker(concurrency=1, burst=True)
+assert ended == {True: os.EX_SOFTWARE, False: os.EX_OK}, ended
+ended.clear()
+work_async.enqueue()
+queue.run_worker(concurrency=1, burst=True)
+assert ended == {False: os.EX_OK}, ended
+assert {job.state for job in queue.storage.find()} == {"succeeded"}
+queue.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_that_a_handler_made_ends_where_the_handler_does(tmp_path: Path) -> None:
+    """It takes no part in the worker, nor lingers on; its exit code says how the handler ended in it."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKS_THAT_RETURN],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr

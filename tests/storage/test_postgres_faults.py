@@ -63,6 +63,10 @@ def wire(postgres: str) -> Iterator[LossyWire]:
 def over_wire(wire: LossyWire, schema: str) -> Iterator[PostgresStorage]:
     """A store whose wire can break."""
     storage = PostgresStorage(wire.dsn, schema=schema, prepared=False, patience="2s", connections=2)
+    # Names are given numbers by commits of their own, before the first call that writes them.
+    assert settle(storage, start(storage, 77), SUCCEED)
+    assert storage.cancel(add(storage, new(78)), at(0)) == [True]
+    assert storage.prune([State.SUCCEEDED, State.CANCELLED], at(1), 9) == 2
     yield storage
     storage.close()
 
@@ -293,12 +297,13 @@ def test_writers_of_the_same_jobs_do_not_lock_each_other_out(postgres: str, sche
         ("40001", StorageBusy, "others were in the way"),
         ("40P01", StorageBusy, "others were in the way"),
         ("55P03", StorageBusy, "others were in the way"),
-        ("57014", StorageBusy, "others were in the way"),
+        ("57014", StorageBusy, "SET statement_timeout"),
         ("53100", StorageFull, "disk is full"),
         ("25006", StorageReadOnly, "standby"),
         ("57P01", StorageUnavailable, "cannot be reached"),
         ("57P03", StorageUnavailable, "cannot be reached"),
-        ("53300", StorageUnavailable, "cannot be reached"),
+        ("53300", StorageUnavailable, "takes no more connections"),
+        ("57P05", StorageUnavailable, "cannot be reached"),
         ("08006", StorageUnavailable, "cannot be reached"),
         ("28P01", StorageError, "however long"),
         ("28000", StorageError, "however long"),
@@ -347,6 +352,21 @@ def test_connection_that_is_refused_for_good_is_told_from_one_that_is_for_now(
     meaning = explained(psycopg.OperationalError(f"connection failed: {text}"), "the database")
     assert type(meaning) is (StorageUnavailable if passes else StorageError)
     assert ("however long one waits" in str(meaning)) is not passes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FATAL:  sorry, too many clients already",
+        'FATAL:  too many connections for role "a"',
+        "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+    ],
+)
+def test_server_without_a_connection_to_spare_is_told_from_one_that_is_away(text: str) -> None:
+    """Where connecting fails for want of a connection, the error says which limits there are."""
+    meaning = explained(psycopg.OperationalError(f"connection failed: {text}"), "the database")
+    assert type(meaning) is StorageUnavailable
+    assert "takes no more connections" in str(meaning)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from jobsim.core.budget import Budget
 from jobsim.core.decide import Settlement
@@ -41,6 +43,43 @@ def test_schema_is_made_by_one_of_many(postgres: str, schema: str, ask: Ask) -> 
         storage.close()
     assert ask(f"SELECT version FROM {schema}.jobsim_schema") == [(len(migrations(schema)),)]
     assert ask(f"SELECT count(*) FROM {schema}.job") == [(6,)]
+
+
+@pytest.mark.parametrize(
+    "default",
+    [
+        "default_transaction_read_only=on",
+        "default_transaction_isolation=serializable",
+        "search_path=nowhere",
+        "lock_timeout=1ms",
+    ],
+)
+def test_defaults_of_the_role_change_nothing(postgres: str, schema: str, default: str) -> None:
+    """A schema is made, and jobs are claimed and settled, by a role whose transactions begin otherwise."""
+    storage = PostgresStorage(f"{postgres}&options={quote('-c' + default)}", schema=schema)
+    add(storage, new(1))
+    [lease] = claim(storage)
+    assert storage.settle([Settlement(lease, SUCCEED)], BEGAN) == [True]
+    storage.close()
+
+
+def test_database_that_lacks_characters_is_refused(postgres: str, schema: str, ask: Ask) -> None:
+    """What a handler may fail with has to be written down, in whatever script; bytes as they come will do."""
+    for encoding in ("LATIN1", "SQL_ASCII"):
+        name = f"{schema}_{encoding.lower()}"
+        ask(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'")
+        try:
+            url = make_conninfo(postgres, dbname=name)
+            if encoding == "LATIN1":
+                with pytest.raises(StorageError, match=r"is encoded in LATIN1.*createdb --encoding UTF8"):
+                    PostgresStorage(url, schema=schema)
+                continue
+            storage = PostgresStorage(url, schema=schema)
+            add(storage, new(1, payload='{"price": "5 €"}'))
+            assert [job.payload for job in storage.find()] == ['{"price": "5 €"}']
+            storage.close()
+        finally:
+            ask(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_first_schema_is_brought_up_to_date(postgres: str, schema: str, ask: Ask) -> None:
