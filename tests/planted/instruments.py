@@ -3,7 +3,7 @@
 import inspect
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from functools import partial
 from itertools import product
@@ -213,3 +213,15 @@ def by_twice(make: Make, seeds: Iterable[int] = range(20)) -> Found | None:
         if logs[0] != logs[1]:
             return Found(tried, perf_counter() - began)
     return None
+
+
+def tell(
+    bug: str,
+    instruments: Mapping[str, Callable[[], Found | None]],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Let all instruments loose on a bug, and give what they found to the table of ``make mutants``."""
+    found = {name: result for name, look in instruments.items() if (result := look()) is not None}
+    for name, result in found.items():
+        record_property("mutant", [bug, name, *result])
+    assert len(found) >= 2, f"{bug} was found by {list(found)} only"

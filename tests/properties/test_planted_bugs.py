@@ -1,6 +1,6 @@
 """Every planted bug is found: by the instrument that is best at it, and by others in ``make mutants``."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from tests.planted.instruments import (
     by_plots,
     by_seeds,
     by_twice,
+    tell,
 )
 from tests.planted.sql import SQLITE, in_sqlite
 from tests.planted.sqlite import by_rival, by_threads, deferred_transaction
@@ -218,15 +219,3 @@ def test_bug_that_a_power_cut_shows_is_found_by_two_instruments(
         "conformance": partial(by_conformance_of_files, in_a_file),
     }
     tell(plant.__name__, instruments, record_property)
-
-
-def tell(
-    bug: str,
-    instruments: Mapping[str, Callable[[], Found | None]],
-    record_property: Callable[[str, object], None],
-) -> None:
-    """Let all instruments loose on a bug, and give what they found to the table of ``make mutants``."""
-    found = {name: result for name, look in instruments.items() if (result := look()) is not None}
-    for name, result in found.items():
-        record_property("mutant", [bug, name, *result])
-    assert len(found) >= 2, f"{bug} was found by {list(found)} only"
