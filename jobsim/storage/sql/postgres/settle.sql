@@ -1,5 +1,6 @@
 -- running -> any, where the job still runs under the lease's token; else refused. Jobs are locked in the
--- order of their keys, as everybody does, so that nobody waits for one who waits for him. What would let a
+-- order of their keys, as everybody does, and so are the contents of those that are refused, so that nobody
+-- waits for one who waits for him. What would let a
 -- job wait that has given its unique key up meanwhile is written as $18 to $20 say. A refusal keeps the job's
 -- content from being pruned before the refusal's event can be seen.
 -- What the UPDATE joins is written as ANY, not as =, by which jobs could be read in the order of their keys: a plan
@@ -42,9 +43,8 @@ WITH guarded AS MATERIALIZED (
         UNION ALL
         SELECT place, job, $16::text, attempt, max_attempts, token, worker, NULL, NULL, NULL, why, error, NULL,
                NULL, NULL
-        FROM given
-        CROSS JOIN LATERAL (SELECT job FROM jobsim.content WHERE uuid = given.id LIMIT 1 FOR KEY SHARE) AS known
-        WHERE place NOT IN (SELECT place FROM first)
+        FROM (SELECT * FROM given WHERE place NOT IN (SELECT place FROM first) ORDER BY key) AS refused
+        CROSS JOIN LATERAL (SELECT job FROM jobsim.content WHERE uuid = refused.id LIMIT 1 FOR KEY SHARE) AS known
         ORDER BY place
     ) AS ended
 ), moved AS (
