@@ -24,6 +24,7 @@ from jobsim.analysis.statistics import (
     holm,
     measure_interval,
     paired_difference,
+    rare_bound,
 )
 from jobsim.analysis.wording import heading, in_text
 from jobsim.core.errors import ConfigError, did_you_mean
@@ -221,7 +222,8 @@ def pair_difference(
 ) -> Difference:
     """Return the paired difference between two policies in one measure.
 
-    Of a share of jobs, no test is surer than so few jobs allow: see `few_jobs_p_value`.
+    Of a share of jobs, no test is surer than so few jobs allow: see `few_jobs_p_value`. Nor is an interval
+    narrower: where no run differs, another job may all the same (`rare_bound`).
     """
     values = runs.pivot(index="replication", columns="policy", values=measure)
     suited = sequential_difference if asked_precision(runs) else paired_difference
@@ -230,7 +232,12 @@ def pair_difference(
         return found
     jobs = runs.pivot(index="replication", columns="policy", values="jobs")[policy]
     more = float(((values[policy] - values[baseline]) * jobs).sum())
-    return found._replace(p_value=max(found.p_value, few_jobs_p_value(more)))  # what is unknown stays so
+    unseen = rare_bound(float(jobs.sum()), ci)
+    return found._replace(  # what is unknown stays so
+        low=min(found.low, found.difference - unseen),
+        high=max(found.high, found.difference + unseen),
+        p_value=max(found.p_value, few_jobs_p_value(more)),
+    )
 
 
 def differences_in_words(

@@ -118,6 +118,14 @@ def test_three_jobs_are_no_difference_between_policies(table: Table) -> None:
         assert bool(found) is apart
 
 
+def test_difference_of_shares_that_no_run_has_seen_is_bounded(table: Table) -> None:
+    """Where no job of any run fared differently, three in as many as there were may all the same."""
+    runs = table({"a": {}, "b": {}}, 10).assign(jobs=100, dead_letter_rate=0.0)
+    [found] = differences(runs, "a", measures="dead_letter_rate").to_dict("records")
+    assert (found["difference"], found["significant"]) == (0, False)
+    assert (found["low"], found["high"]) == (pytest.approx(-3 / 1000, rel=0.03), -found["low"])
+
+
 def test_told_apart_corrects_over_all_pairs(table: Table) -> None:
     """Only pairs with a real difference are told apart."""
     runs = table({"a": {}, "b": {}, "c": {"latency_p50_s": 2.0}}, 10, spread=0.1)
