@@ -131,7 +131,7 @@ def periodic(
 
 
 def check_jobs(schedules: Iterable[Periodic], now: Instant) -> None:
-    """Refuse schedules of which no job can be made: each would end all workers, at its first tick.
+    """Refuse schedules of which no job can be made: workers would pass over all their ticks.
 
     Raises:
         PayloadError: a schedule's arguments do not fit its handler, or cannot be stored as JSON.

@@ -45,7 +45,7 @@ def repeated(entries: object, key: str) -> Iterator[InitErrorDetails]:
             seen.add(name)
 
 
-def cut_off(partitions: Iterable[Partition], workers: Workers) -> None:
+def check_partitions(partitions: Iterable[Partition], workers: Workers) -> None:
     """Refuse `partitions` that are of workers, or of groups, that are not there.
 
     Raises:

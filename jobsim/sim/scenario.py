@@ -45,7 +45,7 @@ from jobsim.sim.expectations import ExpectationsField
 from jobsim.sim.limit_tables import LimitTable
 from jobsim.sim.matrix import Matrix
 from jobsim.sim.policy_tables import DEFAULT_COMPARE, labelled, read_policies
-from jobsim.sim.references import cut_off, not_there, queues_apart, repeated, wrong
+from jobsim.sim.references import check_partitions, not_there, queues_apart, repeated, wrong
 from jobsim.sim.space import Goal
 from jobsim.sim.toml_source import TomlSource
 from jobsim.sim.trace_table import TABLE, with_trace
@@ -173,7 +173,7 @@ class Scenario(Model):
     def _known_workers(cls, storage: StorageModel | None, info: ValidationInfo) -> StorageModel | None:
         workers = info.data.get("workers")
         if storage is not None and workers is not None:
-            cut_off(storage.partitions, workers)
+            check_partitions(storage.partitions, workers)
         return storage
 
     @field_validator("dependencies", "jobs", mode="wrap")

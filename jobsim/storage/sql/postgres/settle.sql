@@ -1,8 +1,8 @@
 -- running -> any, where the job still runs under the lease's token; else refused. Jobs are locked in the
 -- order of their keys, as everybody does, and so are the contents of those that are refused, so that nobody
--- waits for one who waits for him. What would let a
--- job wait that has given its unique key up meanwhile is written as $18 to $20 say. A refusal keeps the job's
--- content from being pruned before the refusal's event can be seen.
+-- waits for one who waits for him. What would let a job wait that has given its unique key up meanwhile is
+-- written as $18 to $20 say. A refusal keeps the job's content from being pruned before the refusal's event
+-- can be seen.
 -- What the UPDATE joins is written as ANY, not as =, by which jobs could be read in the order of their keys: a plan
 -- that was made while there were few would else read all of them later on, to join each.
 -- Where there are budgets or breakers nothing is written, and that is answered, unless $21 says that they have
